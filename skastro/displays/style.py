@@ -1,0 +1,43 @@
+"""What all pictures share: matplotlib when it is there, colours that everybody can tell apart."""
+
+__all__ = ["COLORS", "DASHES", "new_axes", "require_matplotlib"]
+
+# Okabe & Ito (2008), the set of eight that the colour-blind distinguish, without its yellow
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#777777")
+DASHES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+
+
+def require_matplotlib():
+    """Import matplotlib, an extra.
+
+    Returns
+    -------
+    pyplot : module
+
+    Raises
+    ------
+    ImportError
+        It is not installed; the message says how to.
+    """
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            "Pictures need matplotlib, which is not installed: pip install 'skastro[plot]'"
+        ) from error
+    return pyplot
+
+
+def new_axes(ax=None):
+    """Axes to draw on: `ax`, or those of a new figure.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes or None
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+    """
+    pyplot = require_matplotlib()
+    return pyplot.subplots(layout="constrained")[1] if ax is None else ax

@@ -1,0 +1,148 @@
+"""What the "auto" settings of an emulator become, and the network that follows."""
+
+import math
+import os
+
+import numpy as np
+import torch
+
+from skastro.emulation.networks import (
+    DenseNetwork,
+    EmulatorNetwork,
+    OutputHead,
+    PlainNetwork,
+    PolynomialExpansion,
+    Stacked,
+    n_monomials,
+)
+from skastro.emulation.outputs import principal_basis
+
+__all__ = ["Design", "build_network", "start_network"]
+
+# Measured on the bundled grid, on maps of PDR models and on the synthetic grid (see benchmarks/).
+SMALL_GRID = 3000
+FEWEST_TO_KRIGE = 100
+SMALL_GRID_MEMBERS = 4
+TRAINING_STEPS = 12_000
+EPOCHS_RANGE = (20, 300)
+MAX_TERMS = 100
+
+
+class Design:
+    """The settings in use, each "auto" replaced by a number.
+
+    Parameters
+    ----------
+    emulator : ModelEmulator
+    n_samples, n_features : int
+
+    Attributes
+    ----------
+    kriging : bool
+    n_members, degree, batch_size, max_epochs : int
+    hidden : tuple of int
+    output_rank : int, "auto" or None
+    """
+
+    def __init__(self, emulator, n_samples, n_features):
+        network = emulator.network
+        own = network is None or isinstance(network, DenseNetwork | PlainNetwork)
+        small = n_samples <= SMALL_GRID
+        self.kriging = emulator.kriging
+        if emulator.kriging == "auto":
+            self.kriging = own and small and n_samples >= FEWEST_TO_KRIGE
+        elif self.kriging and not own:
+            raise ValueError(
+                f"kriging=True with network={network!r}; expected a network of skastro.emulation, whose "
+                "last hidden layer is known."
+            )
+        self.n_members = _auto(emulator.n_members, SMALL_GRID_MEMBERS if self.kriging else 1)
+        self.output_rank = emulator.output_rank
+        if self.kriging and self.output_rank == "auto":
+            self.output_rank = None
+        self.hidden = tuple(_auto(emulator.hidden, (128,) * 4 if small else (192,) * 5))
+        allowed = [d for d in (2, 3) if not small and n_monomials(n_features, d) <= MAX_TERMS]
+        self.degree = _auto(emulator.polynomial_degree, max(allowed, default=1))
+        _check_memory(n_samples, n_features, self.degree)
+        batch_size = n_samples if n_samples <= 64 else 32 if small else 64
+        self.batch_size = _auto(emulator.batch_size, batch_size)
+        steps = math.ceil(n_samples / self.batch_size)
+        epochs = int(np.clip(TRAINING_STEPS // steps, *EPOCHS_RANGE))
+        self.max_epochs = _auto(emulator.max_epochs, epochs)
+
+    def __repr__(self):
+        settings = ", ".join(f"{key}={value!r}" for key, value in vars(self).items())
+        return f"Design({settings})"
+
+
+def _auto(value, automatic):
+    return automatic if isinstance(value, str) and value == "auto" else value
+
+
+def _check_memory(n_samples, n_features, degree):
+    n_terms = n_monomials(n_features, degree)
+    needed = 8 * n_terms * n_samples
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system: a modest machine
+        memory = 8 * 2**30
+    if needed > memory:
+        raise ValueError(
+            f"polynomial_degree={degree} of {n_features} inputs makes {n_terms:.3g} terms, "
+            f"{needed / 2**30:.3g} GiB for {n_samples} rows; expected at most the memory, "
+            f"{memory / 2**30:.3g} GiB: take a lower degree."
+        )
+
+
+def build_network(emulator):
+    """Build the untrained network of an emulator from its parameters and fitted attributes."""
+    design = emulator.design_
+    expansion = PolynomialExpansion(emulator.n_features_in_, design.degree)
+    head = OutputHead(emulator.clusters_, design.n_members, emulator.rank_)
+    n_groups = design.n_members * len(emulator.clusters_)
+    sizes = {"n_features": expansion.n_terms, "n_outputs": head.n_inputs}
+    recipe = emulator.network
+    if recipe is None and emulator.architecture == "dense":
+        recipe = DenseNetwork(design.hidden, emulator.growth, emulator.activation)
+    elif recipe is None:
+        recipe = PlainNetwork(design.hidden, emulator.activation)
+    if isinstance(recipe, DenseNetwork | PlainNetwork):
+        body = recipe(**sizes, n_groups=n_groups)
+    elif n_groups == 1:
+        body = recipe(**sizes)
+    else:
+        body = Stacked(lambda: recipe(**sizes), n_groups)
+    return EmulatorNetwork(expansion, body, head)
+
+
+def start_network(module, x, z, weight, clusters):
+    """Standardise the monomials; start the low-rank layer from the principal directions of the outputs.
+
+    Parameters
+    ----------
+    module : EmulatorNetwork
+    x : Tensor of shape (n_samples, n_features)
+    z : ndarray of shape (n_samples, n_outputs)
+        Standardised targets, NaN where unknown.
+    weight : ndarray of shape (n_samples, 1) or (n_samples, n_outputs) or None
+    clusters : list of ndarray of int
+    """
+    expansion, head = module.expansion, module.head
+    with torch.no_grad():
+        if expansion.degree > 1:
+            terms = expansion.monomials(x.to(expansion.shift.dtype))
+            expansion.shift.copy_(terms.mean(0))
+            expansion.scale.copy_(terms.std(0).clamp_min(1e-6))
+        if head.rank is None:
+            return
+        head.expand.bias.zero_()
+        if weight is not None and weight.shape[1] > 1:
+            z = np.where(weight > 0.1, z, np.nan)
+        bases = [principal_basis(z[:, cluster], head.rank) for cluster in clusters]
+        if head.expand.n_groups == 1:
+            head.expand.weight.copy_(bases[0].T)
+            return
+        head.expand.weight.zero_()
+        for group in range(head.expand.n_groups):
+            basis = bases[group % len(clusters)]
+            head.expand.weight[group, :, : basis.shape[1]] = basis

@@ -1,0 +1,94 @@
+"""Fitted estimators to files and back, without pickle."""
+
+from skastro.files import replacing
+
+__all__ = ["load", "save"]
+
+
+def _skops():
+    try:
+        import skops.io
+    except ImportError as error:
+        raise ImportError("Saving needs skops: pip install 'skastro[save]'.") from error
+    return skops.io
+
+
+def save(estimator, path):
+    """Write a fitted estimator, or a whole pipeline, to a file.
+
+    The file holds arrays and parameters, no code: it can be shared, and loaded from strangers.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Of skastro or scikit-learn.
+    path : str or Path
+        By custom with the suffix ``.skops``. An existing file is replaced only when the new one is
+        complete.
+
+    Raises
+    ------
+    ImportError
+        skops is not installed.
+    OSError
+        The folder does not exist or cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from skastro import io
+    >>> from skastro.emulation import ModelEmulator
+    >>> X = np.linspace(0, 1, 30)[:, None]
+    >>> emulator = ModelEmulator(max_epochs=2, random_state=0).fit(X, 1 + X**2)
+    >>> path = Path(tempfile.mkdtemp()) / "emulator.skops"
+    >>> io.save(emulator, path)
+    >>> bool(np.array_equal(io.load(path).predict(X), emulator.predict(X)))
+    True
+    """
+    skops_io = _skops()
+    with replacing(path) as temporary:
+        skops_io.dump(estimator, temporary)
+
+
+def load(path, trusted=()):
+    """Read what `save` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+    trusted : sequence of str, default=()
+        Full names of types of yours that the file may contain, such as a network of your own. Those of
+        skastro, scikit-learn and numpy are known.
+
+    Returns
+    -------
+    estimator : estimator
+
+    Raises
+    ------
+    ValueError
+        The file contains a type that is not trusted, or is no such file.
+    OSError
+        The file cannot be read.
+
+    Examples
+    --------
+    See `save`.
+    """
+    skops_io = _skops()
+    try:
+        unknown = skops_io.get_untrusted_types(file=path)
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is not a file written by skastro.io.save: {error}") from error
+    strangers = [
+        name for name in unknown if not name.startswith("skastro.") and name not in trusted
+    ]
+    if strangers:
+        raise ValueError(
+            f"{path} contains {strangers[:3]}; expected types of skastro, or names listed in `trusted`."
+        )
+    return skops_io.load(path, trusted=unknown)

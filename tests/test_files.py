@@ -1,0 +1,37 @@
+"""A failed write leaves the old file and nothing else."""
+
+import os
+import stat
+
+import pytest
+
+from skastro.files import replacing
+
+
+def test_the_file_is_replaced_when_all_is_written(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        assert temporary.suffix == ".csv" and temporary.parent == tmp_path
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["a.csv"]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+
+
+def test_a_failure_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.csv"]
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "none" / "a.csv"):
+        pass
