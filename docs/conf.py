@@ -54,6 +54,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_",
     "abort_on_example_error": True,
+    "capture_repr": (),
     "show_memory": False,
     "plot_gallery": os.environ.get("SKASTRO_DOCS_GALLERY", "1") == "1",
     "remove_config_comments": True,

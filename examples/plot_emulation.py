@@ -59,7 +59,7 @@ for name, method in methods.items():
 # ---------------------------------
 # On the left, the error that all but a small share of the held-out predictions stay below; on the
 # right, the emulator's luminosities of three lines over the true ones. Luminosities are per rate
-# of ionising photons; [O III] spans eleven decades.
+# of ionising photons; [O III] spans many decades.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
 styles = {
@@ -87,6 +87,8 @@ for (line, label), color in zip(lines.items(), ["#009E73", "#56B4E9", "#D55E00"]
         color=color,
         alpha=1,
     )
+# room for the legend
+right.set_ylim(top=2)
 right.legend(frameon=False, loc="upper right", markerscale=2)
 
 # %%
