@@ -4,6 +4,7 @@ A peer is installed once, in an environment of its own: its requirements are not
 numpy below 2). They stand in ~/.cache/skastro/peers, or in the folder named by SKASTRO_PEERS.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -84,9 +85,11 @@ class Worker:
         if arrays is not None:
             np.savez(folder / "in.npz", **arrays)
         request = {"do": do, "folder": str(folder), **options}
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        line = ""
+        with contextlib.suppress(BrokenPipeError):  # it has ended: said below
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"the worker ended with code {self._process.wait()} at {do!r}.")
         answer = json.loads(line)
@@ -99,7 +102,8 @@ class Worker:
         return self
 
     def __exit__(self, *_):
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         if self._process.wait(timeout=600):
             print(f"the worker ended with code {self._process.returncode}.", file=sys.stderr)
         self._process.stdout.close()

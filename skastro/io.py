@@ -1,5 +1,8 @@
 """Fitted estimators to files and back, without pickle."""
 
+import importlib
+import inspect
+
 from skastro.files import replacing
 
 __all__ = ["load", "save"]
@@ -11,6 +14,18 @@ def _skops():
     except ImportError as error:
         raise ImportError("Saving needs skops: pip install 'skastro[save]'.") from error
     return skops.io
+
+
+def _is_own_class(name):
+    """Whether `name` is a class that skastro defines: a function could be called by the file."""
+    module, _, attribute = name.rpartition(".")
+    if not module.startswith("skastro."):
+        return False
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return False
+    return inspect.isclass(found) and found.__module__ == module
 
 
 def save(estimator, path):
@@ -59,7 +74,7 @@ def load(path, trusted=()):
     ----------
     path : str or Path
     trusted : sequence of str, default=()
-        Full names of types of yours that the file may contain, such as a network of your own. Those of
+        Full names of types of yours that the file may contain, such as a network of your own. Classes of
         skastro, scikit-learn and numpy are known.
 
     Returns
@@ -84,9 +99,7 @@ def load(path, trusted=()):
         raise
     except Exception as error:
         raise ValueError(f"{path} is not a file written by skastro.io.save: {error}") from error
-    strangers = [
-        name for name in unknown if not name.startswith("skastro.") and name not in trusted
-    ]
+    strangers = [name for name in unknown if not _is_own_class(name) and name not in trusted]
     if strangers:
         raise ValueError(
             f"{path} contains {strangers[:3]}; expected types of skastro, or names listed in `trusted`."

@@ -1,12 +1,12 @@
 """Shapes, byte order, units, masks and NaN: every public array passes here once."""
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 
 __all__ = [
     "TargetInfo",
-    "check_fraction",
     "check_targets",
     "native",
     "select_outputs",
@@ -102,12 +102,6 @@ def split_unit(array, name="X", unit=None):
         ) from error
 
 
-def check_fraction(value, name):
-    """Raise unless `value` is None or a number in (0, 1)."""
-    if value is not None and not 0.0 < value < 1.0:
-        raise ValueError(f"{name}={value!r}; expected None or a number between 0 and 1, exclusive.")
-
-
 def check_targets(Y, mask=None, n_samples=None, *, name="y", dtype=np.float64):
     """Validate the targets of a regressor; NaN marks what is missing or masked.
 
@@ -148,12 +142,19 @@ def check_targets(Y, mask=None, n_samples=None, *, name="y", dtype=np.float64):
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     columns = getattr(Y, "columns", None)
     names = None if columns is None else [str(column) for column in columns]
+    if names is not None and len(set(names)) < len(names):
+        twice = next(column for column in names if names.count(column) > 1)
+        raise ValueError(f"{name} has two columns named {twice!r}; expected different names.")
+    hidden = None
+    if hasattr(Y, "unmasked"):  # astropy's Masked, of an array or a Quantity
+        hidden, Y = np.asarray(Y.mask), Y.unmasked
     Y, unit = split_unit(Y, name)
     if isinstance(Y, np.ma.MaskedArray):
-        valid = ~np.ma.getmaskarray(Y)
-        mask = valid if mask is None else valid & np.asarray(mask, dtype=bool)
-        Y = Y.data
-    values = np.asarray(Y)
+        hidden, Y = np.ma.getmaskarray(Y), Y.data
+    try:
+        values = np.asarray(Y)
+    except ValueError as error:
+        raise ValueError(f"{name} has rows of different lengths; expected a table.") from error
     if np.iscomplexobj(values):
         raise ValueError(f"Complex data not supported: {name} is {values.dtype}; expected floats.")
     try:
@@ -182,6 +183,9 @@ def check_targets(Y, mask=None, n_samples=None, *, name="y", dtype=np.float64):
             )
         if mask.dtype != bool:
             raise ValueError(f"mask has dtype {mask.dtype}; expected bool (True where valid).")
+    if hidden is not None:
+        mask = ~hidden if mask is None else mask & ~hidden
+    if mask is not None:
         values = np.where(mask, values, np.asarray(np.nan, dtype=values.dtype))
     values = values.reshape(len(values), -1)
     if np.isinf(values).any():
@@ -224,10 +228,12 @@ def select_outputs(outputs, n_outputs, names=None):
         chosen = np.arange(n_outputs)[outputs]
     else:
         chosen = np.atleast_1d(np.asarray(outputs))
+        if chosen.dtype == object and all(isinstance(one, Integral) for one in chosen.flat):
+            chosen = chosen.astype(np.int64)
         if chosen.dtype.kind in "USO":
             if names is None:
                 raise ValueError(
-                    f"outputs={list(chosen[:3])!r} are names, but y had none in fit; expected indices "
+                    f"outputs={chosen[:3].tolist()!r} are names, but y had none in fit; expected indices "
                     f"below {n_outputs}, or fit with a DataFrame."
                 )
             position = {name: i for i, name in enumerate(names)}

@@ -104,7 +104,9 @@ def test_a_folder_that_is_not_there(tmp_path):
 def test_strange_types_are_refused_unless_trusted(path):
     io.save(FunctionTransformer(os.path.basename), path)
     name = f"{os.path.__name__}.basename"
-    with pytest.raises(ValueError, match=f"contains .*{name}.*; expected types of skastro, or names"):
+    with pytest.raises(
+        ValueError, match=f"contains .*{name}.*; expected types of skastro, or names"
+    ):
         io.load(path)
     with pytest.raises(ValueError, match=name):
         io.load(path, trusted=["another.type"])

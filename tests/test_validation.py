@@ -8,7 +8,6 @@ from astropy.table import Column, MaskedColumn
 from astropy.utils.masked import Masked
 
 from skastro.validation import (
-    check_fraction,
     check_targets,
     native,
     select_outputs,
@@ -160,6 +159,11 @@ BAD_TARGETS = {
         {},
         r"y has 1 output\(s\) with no valid entry \(H2\)",
     ),
+    "twice": (
+        (pd.DataFrame(np.ones((2, 3)), columns=["CO", "H2", "CO"]),),
+        {},
+        "y has two columns named 'CO'; expected different names",
+    ),
     "empty by mask": (([1.0, 2.0], [False, False]), {}, "no valid entry"),
     "another name": ((np.ones(3), None, 4), {"name": "Y_test"}, "Y_test has 3 rows; expected 4"),
 }
@@ -204,8 +208,16 @@ def test_select_all_outputs():
 @pytest.mark.parametrize(
     "outputs, names, match",
     [
-        (["CO"], None, r"outputs=\['CO'\] are names, but y had none in fit; expected indices below 3"),
-        (["CO", "H3"], NAMES, r"unknown name\(s\) \['H3'\]; expected some of the 3 output names, such"),
+        (
+            ["CO"],
+            None,
+            r"outputs=\['CO'\] are names, but y had none in fit; expected indices below 3",
+        ),
+        (
+            ["CO", "H3"],
+            NAMES,
+            r"unknown name\(s\) \['H3'\]; expected some of the 3 output names, such",
+        ),
         ([0, 3], None, "outputs has index 3; expected indices below 3"),
         ([-4], None, "outputs has index -4; expected indices below 3"),
         ([], None, "outputs is empty; expected some of the 3"),
@@ -220,16 +232,3 @@ def test_select_all_outputs():
 def test_bad_outputs(outputs, names, match):
     with pytest.raises(ValueError, match=match):
         select_outputs(outputs, 3, names)
-
-
-@pytest.mark.parametrize("value", [0, 1, -0.1, 1.5, np.nan, True])
-def test_fraction(value):
-    check_fraction(None, "part")
-    check_fraction(0.5, "part")
-    with pytest.raises(ValueError, match=f"part={value!r}; expected None or a number between"):
-        check_fraction(value, "part")
-
-
-def test_fraction_of_another_type():
-    with pytest.raises((TypeError, ValueError), match="part='a'; expected"):
-        check_fraction("a", "part")

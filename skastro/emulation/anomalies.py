@@ -1,5 +1,7 @@
 """Wrong models among the training data: badly fitted entries that their neighbours contradict."""
 
+import warnings
+
 import numpy as np
 from astropy.table import Table
 from sklearn.neighbors import NearestNeighbors
@@ -195,7 +197,10 @@ def flag_anomalies(X, residual, *, threshold=8.0, smallest=0.1, n_neighbors=8, n
         rows, columns = np.nonzero(own)
         sizes = size[:, block]
         around = sizes[neighbors[rows], columns[:, None]]
-        typical = np.nanmedian(np.where(np.isnan(around), 0.0, around), axis=1)
+        with warnings.catch_warnings():
+            # an entry without a known neighbour: nobody contradicts it
+            warnings.simplefilter("ignore", RuntimeWarning)
+            typical = np.nanmedian(around, axis=1)
         isolated[rows, columns + block.start] = typical < CONTRAST * sizes[rows, columns]
     return AnomalyReport(large & isolated, large & ~isolated, score, residual, neighbors, names)
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -57,10 +58,15 @@ class Design:
                 "last hidden layer is known."
             )
         self.n_members = _auto(emulator.n_members, SMALL_GRID_MEMBERS if self.kriging else 1)
+        if self.kriging:
+            _check_kriging_memory(n_samples, self.n_members)
         self.output_rank = emulator.output_rank
         if self.kriging and self.output_rank == "auto":
             self.output_rank = None
         self.hidden = tuple(_auto(emulator.hidden, (128,) * 4 if small else (192,) * 5))
+        least = 1 if emulator.growth is None else 0
+        if not all(isinstance(size, Integral) and size >= least for size in self.hidden):
+            raise ValueError(f"hidden={emulator.hidden!r}; expected a tuple of positive integers.")
         allowed = [d for d in (2, 3) if not small and n_monomials(n_features, d) <= MAX_TERMS]
         self.degree = _auto(emulator.polynomial_degree, max(allowed, default=1))
         _check_memory(n_samples, n_features, self.degree)
@@ -81,17 +87,30 @@ def _auto(value, automatic):
 
 def _check_memory(n_samples, n_features, degree):
     n_terms = n_monomials(n_features, degree)
-    needed = 8 * n_terms * n_samples
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not a POSIX system: a modest machine
-        memory = 8 * 2**30
+    needed, memory = 8 * n_terms * n_samples, _memory()
     if needed > memory:
         raise ValueError(
             f"polynomial_degree={degree} of {n_features} inputs makes {n_terms:.3g} terms, "
             f"{needed / 2**30:.3g} GiB for {n_samples} rows; expected at most the memory, "
             f"{memory / 2**30:.3g} GiB: take a lower degree."
         )
+
+
+def _check_kriging_memory(n_samples, n_members):
+    needed, memory = 8 * (2 * n_members + 2) * n_samples**2, _memory()
+    if needed > memory:
+        raise ValueError(
+            f"kriging=True of {n_samples} rows takes {needed / 2**30:.3g} GiB; expected at most the "
+            f"memory, {memory / 2**30:.3g} GiB: set kriging=False."
+        )
+
+
+def _memory():
+    """Bytes of memory of this machine."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system: a modest machine
+        return 8 * 2**30
 
 
 def build_network(emulator):

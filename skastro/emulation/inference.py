@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 from skastro.base import row_blocks
@@ -11,6 +12,10 @@ from skastro.emulation.networks import DenseBody, EmulatorNetwork, PlainBody
 __all__ = ["Plan", "PlanModule"]
 
 LN10 = math.log(10.0)
+ROWS_IN_CACHE = 128
+# Rows of a Jacobian at once: beyond, the work arrays are fetched page by page from the system.
+JACOBIAN_ROWS = 512
+_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 class Plan:
@@ -30,6 +35,8 @@ class Plan:
     outputs : Tensor of int or None
         Which outputs to compute; None for all.
     n_members : int
+    wide : bool
+        Whether float32 cannot hold the range of the outputs: the last step is taken in float64.
 
     Notes
     -----
@@ -37,12 +44,16 @@ class Plan:
     outputs folded into the last one. Any other module is called as it is.
     """
 
-    def __init__(self, module, center, scale, kind, softening, outputs=None, n_members=1):
+    def __init__(
+        self, module, center, scale, kind, softening, outputs=None, n_members=1, wide=False
+    ):
         self.module, self.kind, self.outputs, self.n_members = module, kind, outputs, n_members
+        self.wide = wide
         # the logarithm's base is folded in too: the inverse is a bare exponential
         base = LN10 if kind == "log10" else 1.0
         self.center, self.scale = center * base, scale * base
         self.softening = softening if outputs is None else softening[outputs]
+        self.n_columns = len(center) if outputs is None else len(outputs)
         self.known = isinstance(module, EmulatorNetwork) and isinstance(
             module.body, (PlainBody, DenseBody)
         )
@@ -100,19 +111,25 @@ class Plan:
         h0 = self.module.expansion(x)
         results = [None] * self.n_members
         for member, columns, layers, tail in self.programs:
-            h = h0
-            for layer in layers:
-                new = self.activation(layer(h))
-                h = torch.cat([h, new], dim=-1) if self.dense else new
-            for layer in tail:
-                h = layer(h)
-            if columns is not None:
-                if results[member] is None:
-                    results[member] = h.new_empty(len(x), self.n_wanted)
-                results[member][:, columns] = h
-            else:
+            h = self._finish(self._hidden(h0, layers), tail)
+            if columns is None:
                 results[member] = h
+                continue
+            if results[member] is None:
+                results[member] = h.new_empty(len(x), self.n_wanted)
+            results[member][:, columns] = h
         return results[0] if self.n_members == 1 else torch.stack(results)
+
+    def _hidden(self, h, layers):
+        for layer in layers:
+            new = self.activation(layer(h))
+            h = torch.cat([h, new], dim=-1) if self.dense else new
+        return h
+
+    def _finish(self, h, tail):
+        for layer in tail:
+            h = layer(h)
+        return h
 
     def to_user(self, z):
         """From transformed outputs to the user's units; overwrites `z`."""
@@ -122,7 +139,7 @@ class Plan:
             return z.sinh_().mul_(self.softening.to(z.dtype))
         return z
 
-    def __call__(self, x, dtype, wide=False, return_std=False):
+    def __call__(self, x, dtype, return_std=False):
         """Predict rows of standardised inputs.
 
         Parameters
@@ -130,8 +147,6 @@ class Plan:
         x : Tensor of shape (n_samples, n_features)
         dtype : torch.dtype
             Of the result.
-        wide : bool
-            Whether float32 cannot hold the range of the outputs.
         return_std : bool
             Also the standard deviation of the members, in transformed units (times ln 10 for "log10").
 
@@ -140,20 +155,32 @@ class Plan:
         y : Tensor of shape (n_samples, n_outputs), in the user's units
         std : Tensor of the same shape, only with `return_std`
         """
+        # numpy asks for huge pages, torch does not: writing into fresh memory costs half as much
+        y = torch.from_numpy(np.empty((len(x), self.n_columns), _NUMPY[dtype]))
+        std = torch.empty_like(y) if return_std else None
         with torch.inference_mode():
-            parts = []
             for block in row_blocks(len(x), self._bytes_per_row()):
+                if self._is_direct(dtype) and not return_std:
+                    self._write_exponentials(x[block], y[block])
+                    continue
                 z = self.transformed(x[block])
-                std = None
                 if self.n_members > 1:
-                    std = z.std(dim=0) if return_std else None
+                    if return_std:
+                        std[block] = z.std(dim=0)
                     z = z.mean(dim=0)
-                y = self.to_user(z.double() if wide else z).to(dtype)
-                parts.append((y.cpu(), None if std is None else std.to(dtype).cpu()))
-            y = parts[0][0] if len(parts) == 1 else torch.cat([part[0] for part in parts])
-            if not return_std:
-                return y
-            return y, torch.cat([part[1] for part in parts])
+                y[block] = self.to_user(z.double() if self.wide else z)
+        return (y, std) if return_std else y
+
+    def _is_direct(self, dtype):
+        one = self.known and len(self.programs) == 1 and self.kind == "log10" and not self.wide
+        return one and self.center.dtype == dtype and self.center.device.type == "cpu"
+
+    def _write_exponentials(self, x, y):
+        """The common case: the last product and its exponential, few rows at a time in the caches."""
+        _, columns, layers, tail = self.programs[0]
+        h = self._hidden(self.module.expansion(x), layers)
+        for rows in row_blocks(len(x), 1, ROWS_IN_CACHE):
+            torch.exp(self._finish(h[rows], tail), out=y[rows])
 
     def jacobian(self, x):
         """Outputs in the user's units and their derivatives by the standardised inputs.
@@ -170,31 +197,39 @@ class Plan:
         dy : Tensor of shape (n_features, n_samples, n_outputs)
         """
         with torch.no_grad():
-            if not self.known:
-                return _jacobian(self.differentiable, x)
-            h0, d0 = _jacobian(self.module.expansion, x)
-            first = torch.cat([h0[None], d0])
-            z = 0.0
-            for _, columns, layers, tail in self.programs:
-                h = first
-                for layer in layers:
-                    new = _push(layer, h)
-                    value, slope = torch.func.jvp(
-                        self.activation, (new[0],), (torch.ones_like(new[0]),)
-                    )
-                    new[0] = value
-                    new[1:] *= slope
-                    h = torch.cat([h, new], dim=-1) if self.dense else new
-                for layer in tail:
-                    h = _push(layer, h)
-                if columns is not None:
-                    wide = h.new_zeros(*h.shape[:2], self.n_wanted)
-                    wide[..., columns] = h
-                    h = wide
-                z = z + h / self.n_members
-            return self._chain(z[0], z[1:])
+            parts = [self._jacobian(part) for part in x.split(JACOBIAN_ROWS)]
+        if len(parts) == 1:
+            return parts[0]
+        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts], dim=1)
+
+    def _jacobian(self, x):
+        if not self.known:
+            return _jacobian(self.differentiable, x)
+        h0, d0 = _jacobian(self.module.expansion, x)
+        first = torch.cat([h0[None], d0])
+        z = 0.0
+        for _, columns, layers, tail in self.programs:
+            h = first
+            for layer in layers:
+                new = _push(layer, h)
+                value, slope = torch.func.jvp(
+                    self.activation, (new[0],), (torch.ones_like(new[0]),)
+                )
+                new[0] = value
+                new[1:] *= slope
+                h = torch.cat([h, new], dim=-1) if self.dense else new
+            for layer in tail:
+                h = _push(layer, h)
+            if columns is not None:
+                wide = h.new_zeros(*h.shape[:2], self.n_wanted)
+                wide[..., columns] = h
+                h = wide
+            z = z + h / self.n_members
+        return self._chain(z[0], z[1:])
 
     def _chain(self, z, dz):
+        if self.wide:
+            z, dz = z.double(), dz.double()
         if self.kind == "log10":
             y = torch.exp(z)
             return y, dz.mul_(y)
@@ -213,6 +248,7 @@ class Plan:
             if self.known:
                 center, scale = center[self.outputs], scale[self.outputs]
         z = h * scale + center
+        z = z.double() if self.wide else z
         if self.kind == "log10":
             return torch.exp(z)
         return torch.sinh(z) * self.softening if self.kind == "asinh" else z
@@ -284,9 +320,9 @@ def _push(layer, h):
 
 
 def _jacobian(function, x):
-    eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-    value, slopes = None, []
-    for tangent in eye:
-        value, slope = torch.func.jvp(function, (x,), (tangent.expand_as(x),))
-        slopes.append(slope)
-    return value, torch.stack(slopes)
+    """Value and slopes by each input, all inputs in one pass over repeated rows."""
+    n_samples, n_features = x.shape
+    eye = torch.eye(n_features, dtype=x.dtype, device=x.device)
+    tangents = eye.repeat_interleave(n_samples, dim=0)
+    value, slopes = torch.func.jvp(function, (x.repeat(n_features, 1),), (tangents,))
+    return value[:n_samples], slopes.unflatten(0, (n_features, n_samples))

@@ -51,6 +51,7 @@ class _Linear(torch.autograd.Function):
         return _onednn(x, weight, bias)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
         x, weight = ctx.saved_tensors
         gradient = gradient.contiguous()

@@ -11,6 +11,7 @@ import math
 import numpy as np
 import torch
 from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 from torch import nn
 
@@ -20,6 +21,10 @@ __all__ = ["FeatureKriging", "Kriging", "fit_length_scales", "matern", "solve_co
 SOFTENING = 1e-6
 NOISE_RANGE = (1e-9, 0.1)
 TUNING_ROWS = 600
+# Measured: at most 1.1 on real grids, smooth or with noise that the kernel knows; 1.8 with noise that it
+# missed, 18 with 3 % of wrong entries.
+MOST_LEFT_OUT = 1.25
+BLOCK_ROWS = 64
 # Step from the network's answer to kriging's, in standard deviations of an output, that is taken whole.
 TRUST = 0.1
 
@@ -57,12 +62,11 @@ def fit_length_scales(inputs, features, targets, rng):
     scales : tuple of float
         Length in input space, length in feature space, noise variance relative to the signal's.
     """
-    rows = np.arange(len(inputs))
+    rows, outputs = _complete_part(targets)
     if len(rows) > TUNING_ROWS:
         rows = np.sort(rng.choice(rows, TUNING_ROWS, replace=False))
-    known = ~np.isnan(targets).any(axis=0)
-    z = targets[rows][:, known if known.any() else slice(None)]
-    z = torch.from_numpy(np.nan_to_num(z - np.nanmean(z, axis=0)))
+    z = targets[np.ix_(rows, outputs)]
+    z = torch.from_numpy(z - z.mean(axis=0))
     parts = [torch.from_numpy(np.ascontiguousarray(part[rows])) for part in (inputs, features)]
     squares = [squared_distances(part, part) for part in parts]
     n = len(rows)
@@ -84,15 +88,27 @@ def fit_length_scales(inputs, features, targets, rng):
     start = [0.5 * math.log(float(s.median()) + 1e-12) for s in squares]
     start[0] += 1.0
     bounds = [(s - 5.0, s + 6.0) for s in start] + [tuple(np.log(NOISE_RANGE))]
+    # noise has several optima: the descent starts from the likeliest of these
+    starts = [[*start, math.log(noise)] for noise in (1e-7, 1e-5, 1e-3, 1e-2)]
     result = minimize(
         negative_log_likelihood,
-        [*start, math.log(1e-7)],
+        min(starts, key=lambda parameters: negative_log_likelihood(parameters)[0]),
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
-        options={"maxiter": 20},
+        options={"maxiter": 30},
     )
     return tuple(float(value) for value in np.exp(result.x))
+
+
+def _complete_part(targets):
+    """Rows and outputs without a hole: many outputs, yet 9 rows in 10 of the best known output."""
+    known = ~np.isnan(targets)
+    order = np.argsort(-known.sum(axis=0), kind="stable")
+    complete = np.logical_and.accumulate(known[:, order], axis=1)
+    counts = complete.sum(axis=0)
+    n_outputs = int(np.flatnonzero(counts >= 0.9 * counts[0])[-1]) + 1
+    return np.flatnonzero(complete[:, n_outputs - 1]), order[:n_outputs]
 
 
 def solve_coefficients(kernel, targets, weights, noise):
@@ -112,20 +128,25 @@ def solve_coefficients(kernel, targets, weights, noise):
     coefficients : ndarray of shape (n_samples, n_outputs)
     means : ndarray of shape (n_outputs,)
         Mean of each output over its known entries, to be added back.
+    left_out : ndarray of shape (n_samples, n_outputs)
+        Target minus what the other rows predict (closed form), NaN where unknown.
     """
     weights = np.broadcast_to(weights, targets.shape) * ~np.isnan(targets)
-    means = np.nansum(np.where(weights > 0, targets * weights, 0.0), axis=0) / weights.sum(axis=0)
+    total = np.maximum(weights.sum(axis=0), np.finfo(float).tiny)
+    means = np.nansum(np.where(weights > 0, targets * weights, 0.0), axis=0) / total
     residual = np.where(weights > 0, targets - means, 0.0)
-    coefficients = np.zeros(targets.shape)
+    coefficients, left_out = np.zeros(targets.shape), np.full(targets.shape, np.nan)
     # outputs with the same pattern of weights share one factorisation
     patterns, owner = np.unique(weights.T, axis=0, return_inverse=True)
     for i, pattern in enumerate(patterns):
         rows, columns = np.flatnonzero(pattern > 0), np.flatnonzero(owner.ravel() == i)
         block = kernel[np.ix_(rows, rows)]
         block[np.diag_indices(len(rows))] += noise / pattern[rows]
-        factor = cho_factor(block, lower=True, overwrite_a=True)
-        coefficients[np.ix_(rows, columns)] = cho_solve(factor, residual[np.ix_(rows, columns)])
-    return coefficients, means
+        factor, lower = cho_factor(block, lower=True, overwrite_a=True)
+        solved = cho_solve((factor, lower), residual[np.ix_(rows, columns)])
+        coefficients[np.ix_(rows, columns)] = solved
+        left_out[np.ix_(rows, columns)] = solved / dpotri(factor, lower=1)[0].diagonal()[:, None]
+    return coefficients, means, left_out
 
 
 def last_hidden(network, x, n_members):
@@ -153,7 +174,8 @@ class FeatureKriging(nn.Module):
     Notes
     -----
     A step d from the network's mean answer to kriging's is shortened to ``d - d**3 / 2 / (d**2 + c**2)``
-    with c = 0.1 standard deviations: whole when small, half when large. Works in float64: the coefficients of neighbouring models nearly cancel.
+    with c = 0.1 standard deviations: whole when small, half when large. Works in float64: the
+    coefficients of neighbouring models nearly cancel.
     """
 
     def __init__(self, network, inputs, scales, coefficients, means):
@@ -180,11 +202,30 @@ class FeatureKriging(nn.Module):
         """Covariance of the training rows, (n_members, n_samples, n_samples)."""
         return matern(squared_distances(self.joint, self.joint))
 
+    def _kriged(self, coordinates):
+        covariance = matern(squared_distances(coordinates, self.joint))
+        return torch.baddbmm(self.means, covariance, self.coefficients)
+
+    def _kriged_in_blocks(self, coordinates):
+        """The same without derivatives: few rows at a time and in place, within the caches."""
+        norms = self.joint.square().sum(-1)[:, None]
+        turned = -2.0 * self.joint.transpose(-1, -2)
+        parts = []
+        for rows in coordinates.split(BLOCK_ROWS, dim=1):
+            square = torch.baddbmm(norms, rows, turned).add_(rows.square().sum(-1)[..., None])
+            r = square.clamp_min_(0.0).add_(SOFTENING).mul_(5.0).sqrt_()
+            decay = torch.neg(r).exp_()
+            covariance = r.div(3.0).add_(1.0).mul_(r).add_(1.0).mul_(decay)
+            parts.append(torch.baddbmm(self.means, covariance, self.coefficients))
+        return torch.cat(parts, dim=1)
+
     def forward(self, x):
         members = len(self.lengths)
         coordinates = self.coordinates(x)
-        covariance = matern(squared_distances(coordinates, self.joint))
-        kriged = torch.baddbmm(self.means, covariance, self.coefficients)
+        if torch.is_inference_mode_enabled():
+            kriged = self._kriged_in_blocks(coordinates)
+        else:
+            kriged = self._kriged(coordinates)
         network = self.network(x)
         network = network if members > 1 else network[None]
         # far from the network's own answer, kriging is as likely to be wrong: half of the way is taken
@@ -204,6 +245,11 @@ class Kriging:
         Length of the inputs, length of the features, relative noise variance.
     coefficients_ : ndarray of shape (n_members, n_samples, n_outputs)
     means_ : ndarray of shape (n_outputs,)
+    ratio_ : float
+        Median error at a row left out, over the median residual of the networks trained on it.
+    helps_ : bool
+        Whether the ratio is that of a smooth grid. On noise or wrong models kriging, which passes
+        through each of them, is far worse than a network, which does not.
     """
 
     def fit(self, module, x, z, weight, rng):
@@ -223,7 +269,7 @@ class Kriging:
         self.inputs_ = x.astype(np.float64)
         z = z.astype(np.float64)
         weight = np.ones((len(x), 1)) if weight is None else weight
-        sure = np.where(weight > 0.1, z, np.nan)
+        sure = np.where(weight > 0, z, np.nan)
         with torch.no_grad():
             copy_ = _double(module)
             inputs = torch.from_numpy(self.inputs_)
@@ -238,8 +284,14 @@ class Kriging:
             solve_coefficients(kernel, z, weight, scales[2])
             for kernel, scales in zip(kernels, self.scales_, strict=True)
         ]
-        self.coefficients_ = np.stack([coefficients for coefficients, _ in solved])
+        self.coefficients_ = np.stack([one[0] for one in solved])
         self.means_ = solved[0][1]
+        with torch.no_grad():
+            network = copy_(inputs)
+        network = network.numpy() if n_members == 1 else network.mean(0).numpy()
+        left_out = np.mean([one[2] for one in solved], axis=0)
+        ratio = np.nanmedian(np.abs(left_out)) / max(np.nanmedian(np.abs(sure - network)), 1e-12)
+        self.ratio_, self.helps_ = float(ratio), bool(ratio < MOST_LEFT_OUT)
         return self
 
     def _module(self, module, inputs, coefficients, means):

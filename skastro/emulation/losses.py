@@ -4,8 +4,6 @@ Each behaves as half the squared residual near zero; the robust ones grow slower
 wrong models pull less. Residuals and `scale` are in standardised units of each output.
 """
 
-import math
-
 import torch
 from torch import nn
 
@@ -60,8 +58,8 @@ class LogCoshLoss(ResidualLoss):
 
     def forward(self, prediction, target):
         size = (prediction - target).abs() / self.scale
-        # log(cosh(x)) = x + log(1 + exp(-2 x)) - log(2), which cannot overflow
-        return self.scale**2 * (size + nn.functional.softplus(-2.0 * size) - math.log(2.0))
+        # log(cosh(x)) in a form that neither overflows nor cancels near zero
+        return self.scale**2 * (size + torch.log1p(0.5 * torch.expm1(-2.0 * size)))
 
 
 class CauchyLoss(ResidualLoss):

@@ -292,13 +292,20 @@ class Stacked(nn.Module):
         modules = [build() for _ in range(n_groups)]
         parameters, buffers = torch.func.stack_module_state(modules)
         self.keys = list(parameters)
-        self.stack = nn.ParameterList(nn.Parameter(parameters[key].detach()) for key in self.keys)
+        frozen = {key: not value.requires_grad for key, value in modules[0].named_parameters()}
+        self.stack = nn.ParameterList(
+            nn.Parameter(parameters[key].detach(), requires_grad=not frozen[key])
+            for key in self.keys
+        )
         for key, value in buffers.items():
             self.register_buffer("stacked_" + key.replace(".", "__"), value)
         self.buffer_keys = list(buffers)
         # a template without weights of its own, hidden from the list of submodules
         self.__dict__["template"] = modules[0].to("meta")
-        self.randomness = "different"
+
+    def train(self, mode=True):
+        self.template.train(mode)
+        return super().train(mode)
 
     def forward(self, x):
         parameters = dict(zip(self.keys, self.stack, strict=True))
@@ -309,7 +316,7 @@ class Stacked(nn.Module):
         def one(parameters, buffers):
             return torch.func.functional_call(self.template, (parameters, buffers), (x,))
 
-        return torch.func.vmap(one, randomness=self.randomness)(parameters, buffers)
+        return torch.func.vmap(one, randomness="different")(parameters, buffers)
 
 
 class OutputHead(nn.Module):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import eigsh
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
@@ -86,7 +87,13 @@ def principal_basis(targets, rank):
     -------
     basis : Tensor of shape (rank, n_outputs)
     """
-    values, vectors = np.linalg.eigh(_second_moments(targets))
+    moments = _second_moments(targets)
+    if 4 * rank < len(moments):
+        # a few directions of many: all of 5,000 take half a minute
+        start = np.random.default_rng(0).normal(size=len(moments))
+        values, vectors = eigsh(moments, k=rank, v0=start)
+    else:
+        values, vectors = np.linalg.eigh(moments)
     chosen = np.argsort(values)[::-1][:rank]
     basis = vectors[:, chosen] * np.sqrt(np.maximum(values[chosen], 0.0))
     padded = np.zeros((rank, targets.shape[1]))

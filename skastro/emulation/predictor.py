@@ -1,5 +1,6 @@
 """What a fitted emulator answers: predictions, error bars, derivatives, where to run the code next."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -41,7 +42,7 @@ class Predictor:
         x = self._tensor(self.scales_.inputs(X))
         outside = self._check_support(X)
         if not return_std:
-            parts = (plan(x, self._output_dtype(), self.scales_.wide_).numpy(),)
+            parts = (plan(x, self._output_dtype()).numpy(),)
         else:
             parts = self._with_std(plan, x, chosen)
         if outside is not None:
@@ -55,7 +56,7 @@ class Predictor:
             raise ValueError(
                 "return_std=True with one network; expected n_members of at least 2 in the constructor."
             )
-        y, std = (part.numpy() for part in plan(x, self._output_dtype(), self.scales_.wide_, True))
+        y, std = (part.numpy() for part in plan(x, self._output_dtype(), return_std=True))
         std *= (self.std_scale_ if chosen is None else self.std_scale_[chosen]).astype(std.dtype)
         # from transformed units to the user's, to first order
         kind = self.scales_.transform_.kind_
@@ -108,9 +109,14 @@ class Predictor:
 
     def _tensor(self, x):
         x = torch.from_numpy(x)
-        if self.kriging_ is not None:
+        if self._in_float64():
             x = x.double()
         return x.to(next(self.net_.module_.parameters()).device)
+
+    def _in_float64(self):
+        # kriging needs the digits; targets beyond float32 that are not logarithmic, the range
+        log = self.scales_.transform_.kind_ == "log10"
+        return self.kriging_ is not None or (self.scales_.wide_ and not log)
 
     def _plan(self, chosen):
         """The operations for some outputs, kept for the next call."""
@@ -120,8 +126,10 @@ class Predictor:
             return plan
         module, device = self.net_.module_, next(self.net_.module_.parameters()).device
         dtype = self._torch_dtype
+        if self._in_float64():
+            module, dtype = copy.deepcopy(module).double(), torch.float64
         if self.kriging_ is not None:
-            module, dtype = self.kriging_.network(module), torch.float64
+            module = self.kriging_.network(module)
 
         def tensor(values):
             return torch.as_tensor(values, dtype=dtype, device=device)
@@ -135,6 +143,7 @@ class Predictor:
             tensor(scales.transform_.softening_),
             None if chosen is None else torch.from_numpy(chosen).to(device),
             self.design_.n_members,
+            scales.wide_,
         )
         while len(self._plans) >= 4:
             self._plans.pop(next(iter(self._plans)))

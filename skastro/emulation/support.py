@@ -1,7 +1,9 @@
 """Where an emulator has been trained: its box or its convex hull, and rows that contradict each other."""
 
 import numpy as np
-from scipy.spatial import ConvexHull, Delaunay, QhullError
+from scipy.spatial import ConvexHull, QhullError
+
+from skastro.base import row_blocks
 
 __all__ = ["Support", "check_duplicates"]
 
@@ -21,31 +23,34 @@ class Support:
     Attributes
     ----------
     low_, high_ : ndarray of shape (n_features,)
-    vertices_ : ndarray of shape (n_vertices, n_features) or None
-        Corners of the hull.
+    facets_ : ndarray of shape (n_facets, n_features + 1) or None
+        Outward normals and offsets of the hull, for inputs scaled to the box.
     """
 
     def __init__(self, kind="box"):
+        if kind not in ("box", "hull"):
+            raise ValueError(f"extrapolation={kind!r}; expected 'box' or 'hull'.")
         self.kind = kind
 
     def fit(self, X):
         """Take the limits of `X` of shape (n_samples, n_features)."""
         self.low_, self.high_ = X.min(axis=0), X.max(axis=0)
-        self.vertices_ = None
-        if self.kind == "hull":
-            if X.shape[1] > MAX_HULL_FEATURES:
+        self.facets_ = None
+        if self.kind == "hull" and X.shape[1] > MAX_HULL_FEATURES:
+            raise ValueError(
+                f"extrapolation='hull' with {X.shape[1]} inputs; expected at most "
+                f"{MAX_HULL_FEATURES}: use 'box'."
+            )
+        if self.kind == "hull" and X.shape[1] > 1:
+            try:
+                facets = ConvexHull(self._unit(X)).equations
+            except (QhullError, ValueError) as error:
                 raise ValueError(
-                    f"extrapolation='hull' with {X.shape[1]} inputs; expected at most "
-                    f"{MAX_HULL_FEATURES}: use 'box'."
-                )
-            if X.shape[1] > 1:
-                try:
-                    self.vertices_ = X[ConvexHull(self._unit(X)).vertices]
-                except (QhullError, ValueError) as error:
-                    raise ValueError(
-                        f"extrapolation='hull' but the {len(X)} training inputs span no volume in "
-                        f"{X.shape[1]} dimensions; expected more models, or 'box'."
-                    ) from error
+                    f"extrapolation='hull' but the {len(X)} training inputs span no volume in "
+                    f"{X.shape[1]} dimensions; expected more models, or 'box'."
+                ) from error
+            # a flat side of a grid comes as many triangles
+            self.facets_ = np.unique(facets.round(12), axis=0)
         return self
 
     def _unit(self, X):
@@ -55,19 +60,12 @@ class Support:
         """True for each row of `X` outside; `kind` as in the constructor."""
         slack = TOLERANCE * (self.high_ - self.low_)
         out = ((X < self.low_ - slack) | (X > self.high_ + slack)).any(axis=1)
-        if (kind or self.kind) == "hull" and self.vertices_ is not None:
-            if not hasattr(self, "_triangulation"):
-                self._triangulation = Delaunay(
-                    self._unit(self.vertices_), qhull_options="QJ Qbb Qc"
-                )
-            inside = ~out
-            found = self._triangulation.find_simplex(self._unit(X[inside]), tol=TOLERANCE)
-            out[inside] = found < 0
+        if (kind or self.kind) == "hull" and self.facets_ is not None:
+            unit = self._unit(X)
+            for rows in row_blocks(len(X), 8 * len(self.facets_)):
+                heights = unit[rows] @ self.facets_[:, :-1].T + self.facets_[:, -1]
+                out[rows] |= (heights > TOLERANCE).any(axis=1)
         return out
-
-    def __getstate__(self):
-        # the triangulation is made again when first needed
-        return {key: value for key, value in self.__dict__.items() if key != "_triangulation"}
 
 
 def check_duplicates(X, Y, rtol=1e-3):
@@ -90,14 +88,19 @@ def check_duplicates(X, Y, rtol=1e-3):
     same = (X[order[1:]] == X[order[:-1]]).all(axis=1)
     if not same.any():
         return
-    first, second = order[:-1][same], order[1:][same]
-    a, b = Y[first], Y[second]
+    # the first row of each run of equal inputs, then the extremes of each run
+    starts = np.flatnonzero(np.r_[True, ~same])
+    sorted_ = Y[order]
+    low, high = np.fmin.reduceat(sorted_, starts), np.fmax.reduceat(sorted_, starts)
     with np.errstate(invalid="ignore"):
-        differs = np.abs(a - b) > rtol * np.maximum(np.abs(a), np.abs(b))
+        differs = high - low > rtol * np.maximum(np.abs(low), np.abs(high))
     if differs.any():
-        pair, output = np.argwhere(differs)[0]
+        run, output = np.argwhere(differs)[0]
+        rows = order[starts[run] : np.r_[starts, len(X)][run + 1]]
+        values = Y[rows, output]
+        first, second = sorted((rows[np.nanargmin(values)], rows[np.nanargmax(values)]))
         raise ValueError(
-            f"rows {min(first[pair], second[pair])} and {max(first[pair], second[pair])} of X are equal "
-            f"but output {output} of y is {a[pair, output]:.4g} and {b[pair, output]:.4g}; expected one "
-            "target for one input: mask one of them, or set on_duplicates='keep'."
+            f"rows {first} and {second} of X are equal but output {output} of y is "
+            f"{Y[first, output]:.4g} and {Y[second, output]:.4g}; expected one target for one input: "
+            "mask one of them, or set on_duplicates='keep'."
         )

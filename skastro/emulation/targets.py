@@ -152,9 +152,13 @@ class Scales:
         self.center_ = np.nansum(Z * share, axis=0, dtype=np.float64) / total
         square = np.nansum(share * (Z - self.center_) ** 2, axis=0) / total
         spread = np.sqrt(square)
-        self.scale_ = np.where(spread > 1e-9 * (1.0 + np.abs(self.center_)), spread, 1.0)
-        log = self.transform_.kind_ == "log10"
-        self.wide_ = bool(log and np.nanmax(np.abs(Z)) > FLOAT32_DECADES)
+        self.scale_ = np.where(spread > 1e-9 * np.nanmax(np.abs(Z), axis=0), spread, 1.0)
+        with np.errstate(divide="ignore"):
+            decades = (
+                Z if self.transform_.kind_ == "log10" else np.log10(np.nanmax(np.abs(Y), axis=0))
+            )
+        decades = decades[np.isfinite(decades)]
+        self.wide_ = bool(decades.size and np.abs(decades).max() > FLOAT32_DECADES)
         self.output_dtype_ = "float32" if Y.dtype == np.float32 and not self.wide_ else "float64"
         return self
 

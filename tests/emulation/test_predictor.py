@@ -95,7 +95,9 @@ def test_torch_module_agrees_and_is_differentiable(fitted):
     module = fitted.as_torch(outputs=[1])
     x = torch.tensor(X, requires_grad=True)
     y = module(x)
-    np.testing.assert_allclose(y.detach().numpy(), fitted.predict(X, [1]), rtol=1e-10)
+    # coefficients of kriging nearly cancel, and predict sums them in another order
+    rtol = 1e-8 if fitted.kriging_ else 1e-10
+    np.testing.assert_allclose(y.detach().numpy(), fitted.predict(X, [1]), rtol=rtol)
     (gradient,) = torch.autograd.grad(y.sum(), x)
     np.testing.assert_allclose(
         gradient.numpy(), fitted.jacobian(X, [1])[:, 0], rtol=1e-8, atol=1e-10
@@ -118,7 +120,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch):
     model = emulator().fit(X, Y)
     whole = model.predict(X)
     monkeypatch.setattr(
-        "skastro.emulation.inference.row_blocks", lambda n, _: [slice(0, 7), slice(7, n)]
+        "skastro.emulation.inference.row_blocks", lambda n, *_: [slice(0, 7), slice(7, n)]
     )
     np.testing.assert_allclose(model.predict(X), whole, rtol=1e-12)
 
