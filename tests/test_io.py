@@ -141,11 +141,15 @@ def test_a_file_cannot_call_a_function_of_skastro(path, tmp_path):
     assert victim.read_text() == "old"
 
 
-def test_a_name_that_only_begins_like_ours_is_refused(path):
+def test_a_name_that_only_begins_like_ours_is_refused(path, tmp_path, monkeypatch):
+    (tmp_path / "skastro_of_strangers.py").write_text("class LinearRegression: pass")
+    monkeypatch.syspath_prepend(tmp_path)
     io.save(LinearRegression(), path)
-    rewrite(path, lambda schema: schema | {"__module__": "skastro_of_strangers.linear"})
+    rewrite(path, lambda schema: schema | {"__module__": "skastro_of_strangers"})
     with pytest.raises(ValueError, match="contains .*skastro_of_strangers"):
         io.load(path)
+    # not even imported
+    assert "skastro_of_strangers" not in sys.modules
 
 
 class Creates:

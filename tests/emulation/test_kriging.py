@@ -99,7 +99,8 @@ def test_against_a_gaussian_process_of_scikit_learn(name, weighted, monkeypatch)
     new = grid(25, seed=1)[0]
     weight = np.random.default_rng(2).integers(1, 4, (40, 1)) if weighted else None
     scales = np.array([[2.0, 1.5, 1e-3], [3.0, 0.7, 1e-2], [1.0, 4.0, 1e-4]])[:n_members]
-    monkeypatch.setattr(kriging, "fit_length_scales", lambda *_, s=iter(scales): tuple(next(s)))
+    rows = iter(scales)
+    monkeypatch.setattr(kriging, "fit_length_scales", lambda *_: tuple(next(rows)))
     fitted = Kriging().fit(module, x, z, weight, np.random.default_rng(0))
     with torch.no_grad():
         found = fitted.network(module)(torch.from_numpy(new)).numpy()
