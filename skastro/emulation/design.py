@@ -23,7 +23,6 @@ __all__ = ["Design", "build_network", "start_network"]
 # Measured on the bundled grid, on maps of PDR models and on the synthetic grid (see benchmarks/).
 SMALL_GRID = 3000
 FEWEST_TO_KRIGE = 100
-SMALL_GRID_MEMBERS = 4
 TRAINING_STEPS = 12_000
 EPOCHS_RANGE = (20, 300)
 MAX_TERMS = 100
@@ -57,13 +56,16 @@ class Design:
                 f"kriging=True with network={network!r}; expected a network of skastro.emulation, whose "
                 "last hidden layer is known."
             )
-        self.n_members = _auto(emulator.n_members, SMALL_GRID_MEMBERS if self.kriging else 1)
+        many = self.kriging or n_samples >= FEWEST_TO_KRIGE
+        members = 1 if not many else 4 if small else 3
+        self.n_members = _auto(emulator.n_members, members)
         if self.kriging:
             _check_kriging_memory(n_samples, self.n_members)
         self.output_rank = emulator.output_rank
         if self.kriging and self.output_rank == "auto":
             self.output_rank = None
-        self.hidden = tuple(_auto(emulator.hidden, (128,) * 4 if small else (192,) * 5))
+        hidden = (128,) * 4 if small else (192,) * 5 if self.n_members == 1 else (80,) * 5
+        self.hidden = tuple(_auto(emulator.hidden, hidden))
         least = 1 if emulator.growth is None else 0
         if not all(isinstance(size, Integral) and size >= least for size in self.hidden):
             raise ValueError(f"hidden={emulator.hidden!r}; expected a tuple of positive integers.")
@@ -162,6 +164,5 @@ def start_network(module, x, z, weight, clusters):
             head.expand.weight.copy_(bases[0].T)
             return
         head.expand.weight.zero_()
-        for group in range(head.expand.n_groups):
-            basis = bases[group % len(clusters)]
+        for group, basis in enumerate(bases):
             head.expand.weight[group, :, : basis.shape[1]] = basis

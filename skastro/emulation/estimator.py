@@ -43,7 +43,8 @@ class ModelEmulator(Predictor, RegressorMixin, NetEstimator):
     architecture : {"dense", "plain"}, default="dense"
         "dense": each layer sees all earlier ones [1]_.
     hidden : tuple of int or "auto", default="auto"
-        Units of each hidden layer. "auto": four layers of 128 up to 3,000 models, five of 192 above.
+        Units of each hidden layer. "auto": four layers of 128 up to 3,000 models, above that
+        five of 80, or of 192 for a single network.
     growth : float or None, default=None
         For "dense": each layer adds this fraction of all units before it; `hidden` then only counts the
         layers. The published network is ``growth=0.5, hidden=(0,) * 10``.
@@ -57,7 +58,8 @@ class ModelEmulator(Predictor, RegressorMixin, NetEstimator):
         Components through which the outputs are predicted. None: no low-rank layer. "auto": 128 for
         384 outputs or more, none with kriging.
     n_members : int or "auto", default="auto"
-        Networks of the ensemble. "auto": 4 where kriging is in use, else 1.
+        Networks of the ensemble, whose answers are averaged before the inverse transform. "auto": 4 up to
+        3,000 models, 3 above, 1 with fewer than 100.
     kriging : bool or "auto", default="auto"
         Gaussian-process regression on the learnt features, the networks giving the kernel. "auto": with
         100 to 3,000 models and the networks of this package, where leaving rows out shows that it helps

@@ -12,7 +12,9 @@ from skastro.emulation.networks import DenseBody, EmulatorNetwork, PlainBody
 __all__ = ["Plan", "PlanModule"]
 
 LN10 = math.log(10.0)
-ROWS_IN_CACHE = 128
+ROWS_AT_ONCE, ROWS_IN_CACHE = 1024, 128
+# Up to so many rows the members run side by side: fewer calls count for more than faster ones.
+FEW_ROWS = 16
 # Rows of a Jacobian at once: beyond, the work arrays are fetched page by page from the system.
 JACOBIAN_ROWS = 512
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
@@ -72,53 +74,81 @@ class Plan:
         wanted = torch.arange(n_outputs) if self.outputs is None else self.outputs.cpu()
         place = head.place.cpu()[wanted]
         self.n_wanted = len(wanted)
-        # (member, columns of the result, hidden layers, last layers) of each group in use
-        self.programs = []
+        # (columns of the result, members, common last product) of each cluster in use; a member is a
+        # list of hidden layers and its own last product
+        self.programs, self.common = [], None
         for cluster in range(head.n_clusters):
             columns = torch.nonzero(place // head.size == cluster).flatten()
             if not len(columns):
                 continue
-            local = place[columns] % head.size
+            local = (place[columns] % head.size).to(self.center.device)
             chosen = wanted[columns].to(self.center.device)
-            whole = len(columns) == self.n_wanted
-            for member in range(head.n_members):
+            finish, weights = self._tail(last, head, cluster, local, chosen)
+            members = []
+            for member, tail in enumerate(weights):
                 group = member * head.n_clusters + cluster
-                tail = self._tail(last, head, group, local.to(self.center.device), chosen)
                 layers = [PackedLinear(*_group_weights(layer, group)) for layer in hidden]
-                self.programs.append((member, None if whole else columns, layers, tail))
+                members.append((layers, PackedLinear(*tail)))
+            whole = len(columns) == self.n_wanted
+            self.programs.append((None if whole else columns, members, finish))
+        if head.n_clusters > 1:
+            self.common = None
 
-    def _tail(self, last, head, group, local, chosen):
-        """The last one or two products, with the scales of the outputs inside."""
-        weight, bias = _group_weights(last, group)
+    def _tail(self, last, head, cluster, local, chosen):
+        """The common last product, if any, and the weights of each member's own."""
+        groups = range(cluster, head.n_members * head.n_clusters, head.n_clusters)
+        own = [_group_weights(last, group) for group in groups]
         scale, center = self.scale[chosen], self.center[chosen]
         if head.rank is None:
-            weight, bias = weight[local], bias[local]
-            return [PackedLinear(weight * scale[:, None], bias * scale + center)]
-        basis, offset = _group_weights(head.expand, group)
+            return None, [(w[local] * scale[:, None], b[local] * scale + center) for w, b in own]
+        basis, offset = _group_weights(head.expand, cluster)
         basis, offset = basis[local] * scale[:, None], offset[local] * scale + center
-        n_hidden, rank, n_columns = weight.shape[1], weight.shape[0], len(local)
-        if n_columns * n_hidden <= rank * (n_hidden + n_columns):
+        (rank, n_hidden), n_columns = own[0][0].shape, len(local)
+        self.common = PackedLinear(basis, offset)
+        if n_columns * n_hidden * len(own) <= rank * (n_hidden * len(own) + n_columns):
             # few outputs: the two products cost less as one
-            return [PackedLinear(basis @ weight, basis @ bias + offset)]
-        return [PackedLinear(weight, bias), PackedLinear(basis, offset)]
+            return None, [(basis @ w, basis @ b + offset) for w, b in own]
+        return self.common, own
 
-    def transformed(self, x):
-        """Transformed outputs (times ln 10 for "log10"), with a first axis for several members."""
+    def transformed(self, x, mean=False):
+        """Transformed outputs (times ln 10 for "log10").
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_features)
+        mean : bool
+            The mean of several members instead of each along a first axis.
+        """
         if not self.known:
             h = self.module(x)
             h = h if self.outputs is None else h[..., self.outputs]
-            return h * self.scale + self.center
+            h = h * self.scale + self.center
+            return h.mean(dim=0) if mean and self.n_members > 1 else h
         h0 = self.module.expansion(x)
-        results = [None] * self.n_members
-        for member, columns, layers, tail in self.programs:
-            h = self._finish(self._hidden(h0, layers), tail)
+        shape = (len(x), self.n_wanted)
+        if self.n_members > 1 and not mean:
+            shape = (self.n_members, *shape)
+        result = None
+        for columns, members, finish in self.programs:
+            h = self._run(h0, members, mean)
+            h = h if finish is None else self._apply(finish, h)
             if columns is None:
-                results[member] = h
-                continue
-            if results[member] is None:
-                results[member] = h.new_empty(len(x), self.n_wanted)
-            results[member][:, columns] = h
-        return results[0] if self.n_members == 1 else torch.stack(results)
+                return h
+            result = h.new_empty(shape) if result is None else result
+            result[..., columns] = h
+        return result
+
+    def _run(self, h0, members, mean):
+        """What the members of a cluster compute before the common product, or the mean of it."""
+        own = [self._apply(last, self._hidden(h0, layers)) for layers, last in members]
+        if len(own) == 1:
+            return own[0]
+        if not mean:
+            return torch.stack(own)
+        total = own[0]
+        for one in own[1:]:
+            total += one
+        return total.div_(len(own))
 
     def _hidden(self, h, layers):
         for layer in layers:
@@ -126,10 +156,9 @@ class Plan:
             h = torch.cat([h, new], dim=-1) if self.dense else new
         return h
 
-    def _finish(self, h, tail):
-        for layer in tail:
-            h = layer(h)
-        return h
+    @staticmethod
+    def _apply(layer, h):
+        return layer(h) if h.ndim == 2 else layer(h.flatten(0, 1)).unflatten(0, h.shape[:2])
 
     def to_user(self, z):
         """From transformed outputs to the user's units; overwrites `z`."""
@@ -163,10 +192,9 @@ class Plan:
                 if self._is_direct(dtype) and not return_std:
                     self._write_exponentials(x[block], y[block])
                     continue
-                z = self.transformed(x[block])
-                if self.n_members > 1:
-                    if return_std:
-                        std[block] = z.std(dim=0)
+                z = self.transformed(x[block], mean=not return_std)
+                if return_std:
+                    std[block] = z.std(dim=0)
                     z = z.mean(dim=0)
                 y[block] = self.to_user(z.double() if self.wide else z)
         return (y, std) if return_std else y
@@ -177,10 +205,19 @@ class Plan:
 
     def _write_exponentials(self, x, y):
         """The common case: the last product and its exponential, few rows at a time in the caches."""
-        _, columns, layers, tail = self.programs[0]
-        h = self._hidden(self.module.expansion(x), layers)
-        for rows in row_blocks(len(x), 1, ROWS_IN_CACHE):
-            torch.exp(self._finish(h[rows], tail), out=y[rows])
+        _, members, finish = self.programs[0]
+        if len(x) <= FEW_ROWS and len(members) > 1 and self.common is not None:
+            h = self.module.body(self.module.expansion(x)).mean(dim=0)
+            torch.exp(self.common(h), out=y)
+            return
+        for rows in row_blocks(len(x), 1, ROWS_AT_ONCE):
+            h = self._run(self.module.expansion(x[rows]), members, mean=True)
+            part = y[rows]
+            if finish is None:
+                torch.exp(h, out=part)
+                continue
+            for few in row_blocks(len(h), 1, ROWS_IN_CACHE):
+                torch.exp(finish(h[few]), out=part[few])
 
     def jacobian(self, x):
         """Outputs in the user's units and their derivatives by the standardised inputs.
@@ -207,25 +244,26 @@ class Plan:
             return _jacobian(self.differentiable, x)
         h0, d0 = _jacobian(self.module.expansion, x)
         first = torch.cat([h0[None], d0])
-        z = 0.0
-        for _, columns, layers, tail in self.programs:
-            h = first
-            for layer in layers:
-                new = _push(layer, h)
-                value, slope = torch.func.jvp(
-                    self.activation, (new[0],), (torch.ones_like(new[0]),)
-                )
-                new[0] = value
-                new[1:] *= slope
-                h = torch.cat([h, new], dim=-1) if self.dense else new
-            for layer in tail:
-                h = _push(layer, h)
-            if columns is not None:
-                wide = h.new_zeros(*h.shape[:2], self.n_wanted)
-                wide[..., columns] = h
-                h = wide
-            z = z + h / self.n_members
-        return self._chain(z[0], z[1:])
+        result = None
+        for columns, members, finish in self.programs:
+            h = sum(self._push_through(first, *member) for member in members) / len(members)
+            h = h if finish is None else _push(finish, h)
+            if columns is None:
+                result = h
+                break
+            result = h.new_zeros(*h.shape[:2], self.n_wanted) if result is None else result
+            result[..., columns] = h
+        return self._chain(result[0], result[1:])
+
+    def _push_through(self, h, layers, last):
+        """A value and its tangents, stacked on the first axis, through one member."""
+        for layer in layers:
+            new = _push(layer, h)
+            value, slope = torch.func.jvp(self.activation, (new[0],), (torch.ones_like(new[0]),))
+            new[0] = value
+            new[1:] *= slope
+            h = torch.cat([h, new], dim=-1) if self.dense else new
+        return _push(last, h)
 
     def _chain(self, z, dz):
         if self.wide:
@@ -277,7 +315,11 @@ class Plan:
     def _bytes_per_row(self):
         if not self.known:
             return 8 * (self.module_width() + len(self.center) * self.n_members)
-        widths = [layer.weight.shape[0] for _, _, layers, _ in self.programs for layer in layers]
+        widths = [
+            sum(layer.weight.shape[0] for layer in layers)
+            for _, members, _ in self.programs
+            for layers, _ in members
+        ]
         return 4 * (3 * max(widths, default=1) + 2 * self.n_wanted * self.n_members)
 
     def module_width(self):

@@ -334,7 +334,8 @@ class OutputHead(nn.Module):
     Notes
     -----
     With a rank, the outputs of a cluster are ``components @ basis + bias``: the outputs of a physical
-    model live near a subspace, and this product replaces most of the operations of the last layer.
+    model live near a subspace, and this product replaces most of the operations of the last layer. The
+    members of an ensemble share it, so that their mean can be taken among the components.
     """
 
     def __init__(self, clusters, n_members=1, rank=None):
@@ -353,11 +354,20 @@ class OutputHead(nn.Module):
             self.n_outputs == self.size
         )
         if rank is not None:
-            self.expand = GroupedLinear(self.n_clusters * n_members, rank, self.size)
+            self.expand = GroupedLinear(self.n_clusters, rank, self.size)
+
+    def _expand(self, h):
+        if h.ndim == 2 or self.n_members == 1:
+            return self.expand(h)
+        # the members of a cluster are rows of one product
+        h = h.unflatten(0, (self.n_members, self.n_clusters)).transpose(0, 1)
+        rows = h.flatten(1, 2) if self.n_clusters > 1 else h.flatten(0, 2)
+        out = self.expand(rows).view(self.n_clusters, self.n_members, -1, self.size)
+        return out.transpose(0, 1).flatten(0, 1)
 
     def forward(self, h):
         if self.rank is not None:
-            h = self.expand(h)
+            h = self._expand(h)
         if h.ndim == 2:
             return h if self.ordered else h[:, self.place]
         h = h.view(self.n_members, self.n_clusters, *h.shape[1:])

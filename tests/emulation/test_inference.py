@@ -117,11 +117,11 @@ def test_prediction(name, kind, outputs):
 
 def test_only_what_the_outputs_need_is_computed():
     plan = make_plan("clusters, members", None, [4, 6])[1]
-    assert len(plan.programs) == 2
-    assert [tail[-1].weight.shape[0] for *_, tail in plan.programs] == [2, 2]
+    assert len(plan.programs) <= 2
+    assert sum(members[0][1].weight.shape[0] for _, members, _ in plan.programs) == 2
     # a low rank is multiplied out where that costs less
-    assert len(make_plan("rank", None, [1])[1].programs[0][3]) == 1
-    assert len(make_plan("rank", None)[1].programs[0][3]) == 2
+    assert make_plan("rank", None, [1])[1].programs[0][2] is None
+    assert make_plan("rank", None)[1].programs[0][2] is not None
 
 
 @pytest.mark.parametrize("name", ["dense", "rank", "clusters, members", "own, members"])

@@ -239,7 +239,7 @@ def test_head_puts_outputs_back_in_the_users_order(clusters, n_members, rank):
     for member in range(n_members):
         for c, cluster in enumerate(clusters):
             group = member * len(clusters) + c
-            part = h[group] if rank is None else group_of(head.expand, group)(h[group])
+            part = h[group] if rank is None else group_of(head.expand, c)(h[group])
             expected[member][:, cluster] = part[:, : len(cluster)].detach()
     found = EmulatorNetwork(nn.Identity(), nn.Identity(), head)(h[0] if n_groups == 1 else h)
     torch.testing.assert_close(found.detach(), expected[0] if n_members == 1 else expected)
