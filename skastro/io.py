@@ -45,6 +45,8 @@ def save(estimator, path):
     ------
     ImportError
         skops is not installed.
+    ValueError
+        The estimator holds something without an importable name, such as a lambda as `network`.
     OSError
         The folder does not exist or cannot be written to.
 
@@ -65,6 +67,12 @@ def save(estimator, path):
     skops_io = _skops()
     with replacing(path) as temporary:
         skops_io.dump(estimator, temporary)
+        lost = [name for name in skops_io.get_untrusted_types(file=temporary) if "<" in name]
+        if lost:
+            raise ValueError(
+                f"estimator holds {lost[0]}, which no file can bring back; expected classes and functions "
+                "that can be imported by their name."
+            )
 
 
 def load(path, trusted=()):

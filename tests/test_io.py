@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skops.io
+import torch
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -187,3 +188,15 @@ def test_without_skops_it_says_what_to_install(path, monkeypatch):
         with pytest.raises(ImportError, match=r"needs skops: pip install 'skastro\[save\]'"):
             action()
     assert os.listdir(path.parent) == []
+
+
+def test_what_has_no_name_is_refused_when_saving(tmp_path):
+    X = np.linspace(1.0, 2.0, 40)[:, None]
+
+    def local(n_features, n_outputs):
+        return torch.nn.Linear(n_features, n_outputs)
+
+    model = ModelEmulator(network=local, max_epochs=1, random_state=0).fit(X, X)
+    with pytest.raises(ValueError, match="which no file can bring back"):
+        io.save(model, tmp_path / "a.skops")
+    assert not list(tmp_path.iterdir())

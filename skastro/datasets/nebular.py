@@ -64,6 +64,8 @@ def load_nebular_grid(*, dynamic_range=12.0, return_X_y=False, as_frame=False):
             True where the target is valid.
         feature_names, target_names : list of str
             A line is named by its vacuum wavelength, such as "1215.67A".
+        target_unit : str
+            "Lsun s".
         wavelengths : ndarray of shape (126,)
             In Angstrom.
         grid_shape : tuple
@@ -135,6 +137,7 @@ def load_nebular_grid(*, dynamic_range=12.0, return_X_y=False, as_frame=False):
         mask=mask,
         feature_names=feature_names,
         target_names=target_names,
+        target_unit="Lsun s",
         wavelengths=np.array([float(name.rstrip("A")) for name in target_names]),
         grid_shape=grid_shape,
         grid_axes=["dust", "logZ", "log_age", "logU"],

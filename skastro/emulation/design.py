@@ -2,7 +2,6 @@
 
 import math
 import os
-from numbers import Integral
 
 import numpy as np
 import torch
@@ -66,9 +65,6 @@ class Design:
             self.output_rank = None
         hidden = (128,) * 4 if small else (192,) * 5 if self.n_members == 1 else (80,) * 5
         self.hidden = tuple(_auto(emulator.hidden, hidden))
-        least = 1 if emulator.growth is None else 0
-        if not all(isinstance(size, Integral) and size >= least for size in self.hidden):
-            raise ValueError(f"hidden={emulator.hidden!r}; expected a tuple of positive integers.")
         allowed = [d for d in (2, 3) if not small and n_monomials(n_features, d) <= MAX_TERMS]
         self.degree = _auto(emulator.polynomial_degree, max(allowed, default=1))
         _check_memory(n_samples, n_features, self.degree)
