@@ -13,6 +13,7 @@ from skastro.emulation.networks import (
     PlainNetwork,
     PolynomialExpansion,
     Stacked,
+    check_sizes,
     n_monomials,
 )
 from skastro.emulation.outputs import principal_basis
@@ -64,7 +65,9 @@ class Design:
         if self.kriging and self.output_rank == "auto":
             self.output_rank = None
         hidden = (128,) * 4 if small else (192,) * 5 if self.n_members == 1 else (80,) * 5
-        self.hidden = tuple(_auto(emulator.hidden, hidden))
+        self.hidden = _auto(emulator.hidden, hidden)
+        if network is None:
+            self.hidden = check_sizes(self.hidden, 1 if emulator.growth is None else 0)
         allowed = [d for d in (2, 3) if not small and n_monomials(n_features, d) <= MAX_TERMS]
         self.degree = _auto(emulator.polynomial_degree, max(allowed, default=1))
         _check_memory(n_samples, n_features, self.degree)

@@ -206,7 +206,7 @@ def _hidden_layers(n_groups, sizes, widths):
     )
 
 
-def _check_sizes(hidden, least=1):
+def check_sizes(hidden, least=1):
     sizes = tuple(hidden) if isinstance(hidden, tuple | list) else ()
     if not sizes or not all(isinstance(size, Integral) and size >= least for size in sizes):
         raise ValueError(f"hidden={hidden!r}; expected a tuple of positive integers.")
@@ -236,7 +236,7 @@ class PlainNetwork(BaseEstimator):
 
     def __call__(self, n_features, n_outputs, n_groups=1):
         """Build the network: (n_samples, n_features) to (n_samples, n_outputs)."""
-        return PlainBody(n_features, n_outputs, _check_sizes(self.hidden), self.activation, n_groups)
+        return PlainBody(n_features, n_outputs, check_sizes(self.hidden), self.activation, n_groups)
 
 
 class DenseNetwork(BaseEstimator):
@@ -271,7 +271,7 @@ class DenseNetwork(BaseEstimator):
 
     def __call__(self, n_features, n_outputs, n_groups=1):
         """Build the network: (n_samples, n_features) to (n_samples, n_outputs)."""
-        widths = _check_sizes(self.hidden, 1 if self.growth is None else 0)
+        widths = check_sizes(self.hidden, 1 if self.growth is None else 0)
         if self.growth is not None:
             if not self.growth > 0:
                 raise ValueError(f"growth={self.growth!r}; expected a positive number or None.")
