@@ -207,8 +207,8 @@ def _hidden_layers(n_groups, sizes, widths):
 
 
 def check_sizes(hidden, least=1):
-    sizes = tuple(hidden) if isinstance(hidden, tuple | list) else ()
-    if not sizes or not all(isinstance(size, Integral) and size >= least for size in sizes):
+    sizes = tuple(hidden) if isinstance(hidden, tuple | list) else (None,)
+    if not all(isinstance(size, Integral) and size >= least for size in sizes):
         raise ValueError(f"hidden={hidden!r}; expected a tuple of positive integers.")
     return sizes
 
