@@ -28,6 +28,15 @@ def _is_own_class(name):
     return inspect.isclass(found) and found.__module__ == module
 
 
+def _can_be_found(name):
+    """Whether `name` leads to something when the file is read, as nothing within a function does."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        return hasattr(importlib.import_module(module), attribute)
+    except (ImportError, ValueError):
+        return False
+
+
 def save(estimator, path):
     """Write a fitted estimator, or a whole pipeline, to a file.
 
@@ -46,7 +55,8 @@ def save(estimator, path):
     ImportError
         skops is not installed.
     ValueError
-        The estimator holds something without an importable name, such as a lambda as `network`.
+        The estimator holds something without an importable name, such as a lambda, or a function
+        defined within another, as `network`.
     OSError
         The folder does not exist or cannot be written to.
 
@@ -67,7 +77,9 @@ def save(estimator, path):
     skops_io = _skops()
     with replacing(path) as temporary:
         skops_io.dump(estimator, temporary)
-        lost = [name for name in skops_io.get_untrusted_types(file=temporary) if "<" in name]
+        lost = [
+            name for name in skops_io.get_untrusted_types(file=temporary) if not _can_be_found(name)
+        ]
         if lost:
             raise ValueError(
                 f"estimator holds {lost[0]}, which no file can bring back; expected classes and functions "

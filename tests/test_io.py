@@ -190,13 +190,19 @@ def test_without_skops_it_says_what_to_install(path, monkeypatch):
     assert os.listdir(path.parent) == []
 
 
-def test_what_has_no_name_is_refused_when_saving(tmp_path):
+@pytest.mark.parametrize("kind", ["local function", "lambda"])
+def test_what_has_no_name_is_refused_when_saving(tmp_path, kind):
     X = np.linspace(1.0, 2.0, 40)[:, None]
 
     def local(n_features, n_outputs):
         return torch.nn.Linear(n_features, n_outputs)
 
-    model = ModelEmulator(network=local, max_epochs=1, random_state=0).fit(X, X)
+    network = (
+        local
+        if kind == "local function"
+        else lambda n_features, n_outputs: torch.nn.Linear(n_features, n_outputs)
+    )
+    model = ModelEmulator(network=network, max_epochs=1, random_state=0).fit(X, X)
     with pytest.raises(ValueError, match="which no file can bring back"):
         io.save(model, tmp_path / "a.skops")
     assert not list(tmp_path.iterdir())
