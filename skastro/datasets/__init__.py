@@ -1,7 +1,17 @@
-"""Grids of models to learn from: bundled, simulated, or read from a local checkout."""
+"""Grids, cubes and images to learn from: bundled, simulated, or read from a local checkout."""
 
+from skastro.datasets.galactic_center import make_galactic_center
+from skastro.datasets.line_cube import make_line_cube
 from skastro.datasets.nebular import load_nebular_grid
+from skastro.datasets.ngc4047 import load_ngc4047
 from skastro.datasets.pdr_like import make_pdr_like
 from skastro.datasets.pdrtpy_maps import load_pdrtpy_maps
 
-__all__ = ["load_nebular_grid", "load_pdrtpy_maps", "make_pdr_like"]
+__all__ = [
+    "load_nebular_grid",
+    "load_ngc4047",
+    "load_pdrtpy_maps",
+    "make_galactic_center",
+    "make_line_cube",
+    "make_pdr_like",
+]
