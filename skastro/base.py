@@ -24,7 +24,9 @@ __all__ = ["Arrays", "Batches", "Net", "NetEstimator", "draw_seed", "resolve_dev
 
 # Working memory of one block at inference: large enough to amortise calls, small enough for caches.
 BLOCK_BYTES = 64 * 2**20
+# Rows of a validation batch, fewer where a row is large (images): numbers of its inputs and targets.
 VALID_BATCH = 4096
+VALID_NUMBERS = 2**20
 
 
 class Arrays(Dataset):
@@ -57,6 +59,12 @@ class Arrays(Dataset):
     def masked(self):
         """Whether some target is unknown."""
         return bool(torch.isnan(self.targets[0]).any())
+
+    @property
+    def numbers_per_row(self):
+        """Numbers in the inputs and the target of one row."""
+        inputs = self.inputs.values() if isinstance(self.inputs, dict) else [self.inputs]
+        return max(1, sum(math.prod(one.shape[1:]) for one in [*inputs, self.targets[0]]))
 
     def __len__(self):
         return len(self.targets[0])
@@ -114,13 +122,15 @@ class Net(NeuralNet):
     """A skorch net over ready datasets: `partial_fit((train, valid))`.
 
     Beside skorch's parameters: `schedule` of the learning rate, `batch_growth`, `patience`,
-    `progress`. The weights of the best epoch (validation loss, or training loss without validation
-    rows) are put back at the end, after an interruption too.
+    `progress`, and `batch_transform`, called on each training batch with its inputs, its tuple of
+    targets and a `torch.Generator` on their device; what it returns takes their place. The weights
+    of the best epoch (validation loss, or training loss without validation rows) are put back at
+    the end, after an interruption too.
     """
 
     def __init__(
         self, *args, schedule="one_cycle", batch_growth=1.0, patience=None, progress=False,
-        generator=None, **kwargs,
+        generator=None, batch_transform=None, **kwargs,
     ):  # fmt: skip
         super().__init__(*args, **kwargs)
         self.schedule = schedule
@@ -128,6 +138,7 @@ class Net(NeuralNet):
         self.patience = patience
         self.progress = progress
         self.generator = generator
+        self.batch_transform = batch_transform
 
     @property
     def _default_callbacks(self):
@@ -138,7 +149,9 @@ class Net(NeuralNet):
         return X
 
     def get_iterator(self, dataset, training=False):
-        size = self.batch_size if training else max(VALID_BATCH, self.batch_size)
+        size = self.batch_size
+        if not training:
+            size = max(size, min(VALID_BATCH, VALID_NUMBERS // dataset.numbers_per_row))
         batches = Batches(len(dataset), size, self.generator if training else None)
         if training:
             self.batches_ = batches
@@ -170,6 +183,10 @@ class Net(NeuralNet):
         self.total_ = max(1, self.epochs_ * len(X[0]))
         self.seen_, self.factor_, self.start_epoch_ = 0, 1.0, len(self.history)
         self.bar_ = tqdm(total=self.epochs_, desc="fit", unit="epoch", disable=not self.progress)
+        if self.batch_transform is not None:
+            # random numbers are drawn where the batch is
+            self.transform_generator_ = torch.Generator(self.device)
+            self.transform_generator_.manual_seed(self.generator.initial_seed() + 1)
         try:
             super().fit_loop(X, y, epochs=epochs, **fit_params)
         except _Stop:
@@ -204,6 +221,8 @@ class Net(NeuralNet):
     def train_step(self, batch, **fit_params):
         # skorch's own wraps each batch in closures, for optimisers that ask for the loss again
         x, y = batch
+        if self.batch_transform is not None:
+            x, y = self.batch_transform(x, y, self.transform_generator_)
         self.optimizer_.zero_grad(set_to_none=True)
         y_pred = self.infer(x)
         loss = self.get_loss(y_pred, y, X=x, training=True)
@@ -335,6 +354,9 @@ class NetEstimator(BaseEstimator):
     def _make_criterion(self):
         raise TypeError(f"{type(self).__name__} must define _make_criterion.")
 
+    def _lr(self):
+        return self.lr
+
     def _n_epochs(self):
         return self.max_epochs
 
@@ -353,7 +375,7 @@ class NetEstimator(BaseEstimator):
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=0.0,
             optimizer__fused=device.type in ("cpu", "cuda"),
-            lr=self.lr,
+            lr=self._lr(),
             max_epochs=self._n_epochs(),
             batch_size=self._n_batch(),
             batch_growth=self.batch_growth,
@@ -376,7 +398,17 @@ class NetEstimator(BaseEstimator):
         return np.sort(order[n_valid:]), np.sort(order[:n_valid])
 
     def _train(
-        self, inputs, target, weight=None, *, rows, seed, reset=True, epochs=None, start=None
+        self,
+        inputs,
+        target,
+        weight=None,
+        *,
+        rows,
+        seed,
+        reset=True,
+        epochs=None,
+        start=None,
+        batch_transform=None,
     ):
         """Train the net on ready arrays.
 
@@ -396,6 +428,10 @@ class NetEstimator(BaseEstimator):
             `max_epochs` by default.
         start : callable, optional
             Called with a new network before it is trained.
+        batch_transform : callable, optional
+            Applied to each training batch, anew each epoch, and to the validation rows, once: noise
+            added on the fly, augmentation. Called with the inputs, the tuple (target,) or (target,
+            weight) and a `torch.Generator` on their device; returns new inputs and a new tuple.
         """
         device = resolve_device(self.device, self.dtype)
         devices = [device] if device.type == "cuda" else []
@@ -409,6 +445,10 @@ class NetEstimator(BaseEstimator):
             return Arrays(_to(chosen, device), *_to(targets, device))
 
         datasets = part(rows[0]), part(rows[1])
+        if batch_transform is not None and datasets[1] is not None:
+            fixed = torch.Generator(device).manual_seed(seed)
+            x, y = batch_transform(datasets[1].inputs, datasets[1].targets, fixed)
+            datasets = datasets[0], Arrays(x, *y)
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
             generator = torch.Generator().manual_seed(seed)
@@ -421,6 +461,7 @@ class NetEstimator(BaseEstimator):
             else:
                 # parameters may have changed since (set_params): a new net around the same weights
                 self.net_ = self._make_net(self.net_.module_, generator)
+            self.net_.batch_transform = batch_transform
             self.net_.partial_fit(datasets, epochs=epochs)
         self.net_.module_.eval()
         start = len(self.history_)

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
-from skastro.base import Arrays, Batches, draw_seed, resolve_device, row_blocks
+from skastro.base import Arrays, Batches, NetEstimator, draw_seed, resolve_device, row_blocks
 from skastro.emulation import ModelEmulator
 
 
@@ -252,3 +252,68 @@ def test_verbose_shows_a_bar_and_silence_is_silent(capsys):
     assert seen.out == "" and seen.err == ""
     emulator(verbose=1).fit(X, Y)
     assert "loss=" in capsys.readouterr().err
+
+
+class Line(NetEstimator):
+    """The least child: a line through (x, y), with noise added to each batch if asked."""
+
+    def __init__(self, batch_transform=None, validation_fraction=None, device="cpu"):
+        self.batch_transform = batch_transform
+        self.validation_fraction = validation_fraction
+        self.device = device
+        self.lr, self.max_epochs, self.batch_size, self.batch_growth = 0.1, 3, 5, 1.0
+        self.schedule, self.patience, self.callbacks, self.dtype = "constant", None, None, "float32"
+        self.verbose = 0
+
+    def _make_module(self):
+        return torch.nn.Linear(1, 1)
+
+    def _make_criterion(self):
+        return torch.nn.MSELoss(reduction="none")
+
+    def fit(self, x, seed=0):
+        rows = self._split_rows(len(x), seed)
+        self._train(x, 2 * x, rows=rows, seed=seed, batch_transform=self.batch_transform)
+        return self
+
+
+def test_batch_transform_is_drawn_anew_each_step_but_once_for_validation():
+    calls = []
+
+    def transform(x, targets, generator):
+        noise = torch.randn(x.shape, generator=generator)
+        calls.append((len(x), noise.sum().item(), targets[0].tolist()))
+        return x + noise, targets
+
+    x = torch.arange(10.0)[:, None]
+    first = Line(transform, validation_fraction=0.5).fit(x)
+    # the five validation rows once, then one batch of five in each of three epochs
+    assert [n for n, *_ in calls] == [5, 5, 5, 5]
+    assert len({total for _, total, _ in calls}) == 4
+    valid, *train = ({y for (y,) in targets} for *_, targets in calls)
+    assert train == [set((2 * x)[:, 0].tolist()) - valid] * 3
+    second = Line(transform, validation_fraction=0.5).fit(x)
+    assert first.history_[-1]["valid_loss"] == second.history_[-1]["valid_loss"]
+    assert calls[:4] == calls[4:]
+
+
+def test_batch_transform_may_weigh_and_replace_targets():
+    def transform(x, targets, generator):
+        # the line through the origin with slope 3, and one row without weight
+        weight = torch.ones_like(x)
+        weight[0], x[0] = 0.0, 1e3
+        return x, (3 * x.clamp_max(2.0), weight)
+
+    fitted = Line(transform)
+    fitted.max_epochs, fitted.lr = 300, 0.05
+    fitted.fit(torch.linspace(-1, 1, 5)[:, None])
+    weight, bias = (value.item() for value in fitted.net_.module_.state_dict().values())
+    assert abs(weight - 3) < 0.05 and abs(bias) < 0.05
+
+
+def test_validation_batches_of_large_rows_are_smaller():
+    net = Line().fit(torch.zeros(4, 1)).net_
+    table = Arrays(torch.zeros(5000, 3), torch.zeros(5000, 2))
+    images = Arrays({"x": torch.zeros(600, 1, 64, 64)}, torch.zeros(600, 1, 64, 64))
+    assert [len(batch) for batch in net.get_iterator(table).batch_sampler] == [2500, 2500]
+    assert max(len(batch) for batch in net.get_iterator(images).batch_sampler) == 120
