@@ -1,7 +1,7 @@
 """The environments of the peers that the benchmarks measure against, and a way to talk to one.
 
 A peer is installed once, in an environment of its own: its requirements are not ours (nnbma wants
-numpy below 2). They stand in ~/.cache/skastro/peers, or in the folder named by SKASTRO_PEERS.
+numpy below 2, bm4d below 2.4). They stand in ~/.cache/skastro/peers, or in the folder named by SKASTRO_PEERS.
 """
 
 import contextlib
@@ -19,7 +19,10 @@ import numpy as np
 __all__ = ["PEERS", "Worker", "environment"]
 
 HERE = Path(__file__).parent
-PEERS = {"nnbma": ["torch", "nnbma==1.0.2"]}
+PEERS = {
+    "nnbma": ["torch", "nnbma==1.0.2"],
+    "bm4d": ["bm4d==4.2.5", "numpy==2.3.5", "scipy", "PyWavelets"],
+}
 
 
 def _pinned(requirement):

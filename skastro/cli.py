@@ -1,9 +1,12 @@
-"""The command line: ``skastro compare emulation``."""
+"""The command line: ``skastro compare TASK``, ``skastro denoise CUBE.fits -o OUT.fits``."""
 
 import argparse
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from skastro.arguments import seed
+from skastro.denoise_cli import add_denoise
 
 __all__ = ["main"]
 
@@ -15,9 +18,15 @@ def _version():
         return "unknown"
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        # one line, without the usage
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
 def _parser():
     # heavy imports wait until a command runs: --help answers at once
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="skastro",
         description="Machine learning for astronomy, with the scikit-learn interface.",
     )
@@ -26,10 +35,10 @@ def _parser():
     compare = commands.add_parser(
         "compare",
         help="every method of a task on the same held-out data: table, CSV, picture",
-        description="Fit every method of a task to its bundled data and score it on held-out rows. "
-        "Prints the table and writes TASK.csv and TASK.png.",
+        description="Fit every method of a task to its bundled data and score it on held-out rows, "
+        "or on the truth of the same cubes. Prints the table and writes TASK.csv and TASK.png.",
     )
-    compare.add_argument("task", metavar="TASK", help="what to compare: emulation")
+    compare.add_argument("task", metavar="TASK", help="what to compare: denoising or emulation")
     compare.add_argument(
         "--output", type=Path, default=Path("."), metavar="DIR",
         help="folder for the files, made if absent (default: the current one)",
@@ -38,18 +47,13 @@ def _parser():
         "--quick", action="store_true", help="short training: to see that all runs, not to judge by"
     )
     compare.add_argument(
-        "--random-state", type=_seed, default=0, metavar="N",
+        "--random-state", type=seed, default=0, metavar="N",
         help="seed of the split and of the methods (default: 0)",
     )  # fmt: skip
     compare.add_argument("--no-plot", action="store_true", help="write no picture")
     compare.set_defaults(run=_compare)
+    add_denoise(commands)
     return parser
-
-
-def _seed(text):
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**32 - 1")
-    return int(text)
 
 
 def _compare(arguments):
@@ -82,7 +86,7 @@ def _compare(arguments):
         with replacing(picture) as temporary:
             figure.savefig(temporary, dpi=150)
         print(f"wrote {picture}")
-    failed = [row["method"] for row in comparison.rows if row["error"]]
+    failed = list(dict.fromkeys(row["method"] for row in comparison.rows if row["error"]))
     if failed:
         print(f"skastro: {len(failed)} method(s) failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
@@ -99,8 +103,8 @@ def main(argv=None):
     Returns
     -------
     code : int
-        0; 1 when a method failed or a file could not be written; 2 for a wrong argument; 130
-        when interrupted.
+        0; 1 when a method failed or a file could not be read or written; 2 for a wrong argument;
+        130 when interrupted.
     """
     arguments = _parser().parse_args(argv)
     try:

@@ -1,7 +1,7 @@
-"""Several methods on one split: quality, time to fit, time to predict, size.
+"""Several methods on the same data: quality, time to fit, time to predict, size.
 
-A task (emulation, ...) says where its data, methods and metrics are; the comparison and its table
-are the same for all of them.
+A task (emulation, denoising, ...) says where its data, methods and metrics are; the comparison and
+its table are the same for all of them.
 """
 
 import csv
@@ -14,25 +14,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing
 from tqdm.auto import tqdm
 
 from skastro.files import replacing
-from skastro.splits import Split, make_split
 from skastro.tasks import Task, get_task
 from skastro.validation import split_unit
 
 __all__ = ["Comparison", "Task", "compare", "get_task"]
 
-# What every comparison measures beside its metrics: key, heading, format.
-_COSTS = {
-    "fit_s": ("fit s", "{:.2f}".format),
-    "predict_ms_per_1000": ("ms / 1,000", "{:.1f}".format),
-    "size_mb": ("MB", "{:.2f}".format),
-}
 # A prediction shorter than this is repeated, so that a timer's resolution does not show.
 _SHORT = 0.3
-_TIMED_ROWS = 1000
+
+
+def _costs(task):
+    """What every comparison measures beside its metrics: key, heading, format."""
+    return {
+        "fit_s": ("fit s", "{:.2f}".format),
+        task.speed.key: (task.speed.heading, task.speed.show),
+        "size_mb": ("MB", "{:.2f}".format),
+    }
 
 
 @dataclass
@@ -42,12 +42,15 @@ class Comparison:
     Attributes
     ----------
     rows : list of dict
-        One a method: "method", the metrics, "fit_s" (seconds), "predict_ms_per_1000"
-        (milliseconds for 1,000 rows), "size_mb" (pickled, 1e6 bytes) and "error" (empty, or why
-        it failed; the figures are then NaN).
+        One a method (and data set, named in a column of its own, where the task has several):
+        "method", the metrics, "fit_s" (seconds), the speed ("predict_ms_per_1000", milliseconds
+        for 1,000 rows, or what the task counts), "size_mb" (pickled, 1e6 bytes) and "error"
+        (empty, or why it failed; the figures are then NaN).
     predictions : dict of str to ndarray
-        Of each method that succeeded, for the test rows.
-    split : Split
+        Of each method that succeeded, for the test rows. Such a dict for each data set that any
+        method could do, where the task has several.
+    split : Split, or dict of str to Split
+        The latter where the task has several data sets.
     task : Task
     notes : dict of str to list of str
         Warnings issued while a method was fitted or predicted.
@@ -55,7 +58,7 @@ class Comparison:
 
     rows: list
     predictions: dict
-    split: Split
+    split: object
     task: Task
     notes: dict
 
@@ -66,7 +69,13 @@ class Comparison:
             import pandas as pd
         except ImportError:
             return self.rows
-        return pd.DataFrame(self.rows).set_index("method")
+        frame = pd.DataFrame(self.rows)
+        return frame.set_index(["method"] if self._several is None else [self.task.case, "method"])
+
+    @property
+    def _several(self):
+        """Names of the data sets, None where there is one without a name."""
+        return list(self.split) if isinstance(self.split, Mapping) else None
 
     def to_csv(self, path):
         """Write the table; an existing file is replaced only when all is written.
@@ -109,11 +118,29 @@ class Comparison:
         return self.task.plot(self)
 
     def __str__(self):
-        found = [key for key in self.rows[0] if key not in ("method", "error", *_COSTS)]
-        columns = dict(self.task.columns) or {key: (key, "{:.4g}".format) for key in found}
-        columns |= _COSTS
-        cells = [["method", *(heading for heading, _ in columns.values())]]
+        case = self.task.case
+        if self._several is None:
+            lines = self._lines(self.rows, self.split)
+        else:
+            lines = []
+            for name, split in self.split.items():
+                lines += [*self._lines([r for r in self.rows if r[case] == name], split), ""]
         for row in self.rows:
+            if row["error"]:
+                where = "" if self._several is None else f" on {row[case]}"
+                lines.append(f"{row['method']} failed{where}: {row['error']}")
+        lines += [f"{name}: {note}" for name, notes in self.notes.items() for note in notes]
+        return "\n".join(lines).rstrip()
+
+    def _lines(self, rows, split):
+        """The table of one data set."""
+        costs = _costs(self.task)
+        skipped = ("method", self.task.case, "error", *costs)
+        found = [key for key in rows[0] if key not in skipped]
+        columns = dict(self.task.columns) or {key: (key, "{:.4g}".format) for key in found}
+        columns |= costs
+        cells = [["method", *(heading for heading, _ in columns.values())]]
+        for row in rows:
             shown = ["-" if row["error"] else show(row[k]) for k, (_, show) in columns.items()]
             cells.append([row["method"], *shown])
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -122,11 +149,8 @@ class Comparison:
             aligned = [f.rjust(width) for f, width in zip(figures, widths[1:], strict=True)]
             lines.append("  ".join([name.ljust(widths[0]), *aligned]))
         lines.insert(1, "-" * len(lines[0]))
-        n_train, n_test = len(self.split.X_train), len(self.split.X_test)
-        lines.insert(0, f"{self.task.name}: {n_train:,} rows to fit, scored on {n_test:,} others")
-        lines += [f"{row['method']} failed: {row['error']}" for row in self.rows if row["error"]]
-        lines += [f"{name}: {note}" for name, notes in self.notes.items() for note in notes]
-        return "\n".join(lines)
+        lines.insert(0, f"{self.task.name}: {split.summary}")
+        return lines
 
 
 def compare(
@@ -139,7 +163,7 @@ def compare(
     random_state=0,
     progress=True,
 ):
-    """Fit several methods to the same rows and score them on the same held-out rows.
+    """Fit several methods to the same data and score them on the same held-out data.
 
     Parameters
     ----------
@@ -148,7 +172,8 @@ def compare(
     data : Bunch, tuple (X, Y) or (X, Y, mask), or None
         A Bunch has `data`, `target` and, if some of it is invalid, `mask` (True where valid); with
         `data_test` and `target_test` (and `mask_test`) these are the test rows, else rows are
-        held out at random. None: the data of the task. Methods see masked targets as NaN.
+        held out at random. None: the data of the task. Methods see masked targets as NaN. Other
+        tasks take other data: for denoising see `skastro.denoising.comparison.split_cubes`.
     task : str or Task, default="emulation"
         Provides the defaults of the other arguments, and the columns of the table.
     metrics : callable or dict of str to callable, optional
@@ -186,61 +211,66 @@ def compare(
     if estimators is None:
         estimators = task.estimators(random_state=random_state)
     methods = _named(estimators)
-    split = make_split(task.load() if data is None else data, test_size, random_state)
+    split = task.split(task.load() if data is None else data, test_size, random_state)
     if metrics is not None:
         task = _with_metrics(task, metrics)
+    several = isinstance(split, Mapping)
+    runs = [(case, name) for case in (split if several else [None]) for name in methods]
     rows, predictions, notes = [], {}, {}
-    bar = tqdm(methods.items(), desc="compare", unit="method", disable=not progress, leave=False)
-    for name, estimator in bar:
-        bar.set_postfix_str(name)
+    bar = tqdm(runs, desc="compare", unit="method", disable=not progress, leave=False)
+    for case, name in bar:
+        bar.set_postfix_str(f"{name}, {case}" if several else name)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            row, prediction = _run(name, estimator, split, task)
-        rows.append(row)
+            row, prediction = _run(methods[name], split[case] if several else split, task)
+        rows.append({"method": name} | ({task.case: case} if several else {}) | row)
         if prediction is not None:
-            predictions[name] = prediction
-        found = dict.fromkeys(_first_line(w.message) for w in caught)
-        if found:
-            notes[name] = list(found)
-    keys = list(dict.fromkeys(key for row in rows for key in row if key not in _COSTS))
-    keys = [k for k in keys if k != "error"] + [*_COSTS, "error"]
+            found = predictions.setdefault(case, {}) if several else predictions
+            found[name] = prediction
+        said = dict.fromkeys(_first_line(w.message) for w in caught)
+        if said:
+            notes[name] = list(dict.fromkeys([*notes.get(name, []), *said]))
+    costs = _costs(task)
+    keys = list(dict.fromkeys(key for row in rows for key in row if key not in costs))
+    keys = [k for k in keys if k != "error"] + [*costs, "error"]
     rows = [{key: row.get(key, float("nan")) for key in keys} for row in rows]
     return Comparison(rows, predictions, split, task, notes)
 
 
-def _run(name, estimator, split, task):
-    """One row of the table, and the predictions (None when it failed)."""
-    row = {"method": name, "error": ""}
+def _run(estimator, split, task):
+    """Figures and costs of one method, and its predictions (None when it failed)."""
     try:
         fitted = clone(estimator)
         start = time.perf_counter()
         task.fit(fitted, split)
-        row["fit_s"] = time.perf_counter() - start
+        row = {"fit_s": time.perf_counter() - start}
         start = time.perf_counter()
         prediction = _values(task.predict(fitted, split.X_test))
         elapsed = time.perf_counter() - start
-        figures = task.summarise(_values(split.Y_test), prediction)
+        if task.score is None:
+            figures = task.summarise(_values(split.Y_test), prediction)
+        else:
+            figures = task.score(split, prediction)
         row |= {key: float(value) for key, value in figures.items()}
-        row["predict_ms_per_1000"] = _time_1000(fitted, split, task, elapsed)
+        row[task.speed.key] = _time(fitted, split, task, elapsed)
         row["size_mb"] = pickled_size(fitted) / 1e6
     except Exception as error:  # whatever a method raises is its row
-        return {"method": name, "error": f"{type(error).__name__}: {_first_line(error)}"}, None
-    return row, prediction
+        return {"error": f"{type(error).__name__}: {_first_line(error)}"}, None
+    return row | {"error": ""}, prediction
 
 
-def _time_1000(fitted, split, task, elapsed):
-    """Milliseconds for 1,000 rows: measured on as many, unless one call already takes long."""
-    n_rows = len(split.X_test)
+def _time(fitted, split, task, elapsed):
+    """Seconds for a unit of work: measured on a sample, unless one call already takes long."""
     if elapsed > _SHORT:
-        return 1e6 * elapsed / n_rows
-    X = _safe_indexing(split.X_test, np.arange(_TIMED_ROWS) % n_rows)
+        return elapsed / task.speed.count(split.X_test)
+    X = task.speed.sample(split.X_test)
     best, spent = np.inf, 0.0
     while spent < _SHORT:
         start = time.perf_counter()
         task.predict(fitted, X)
         took = time.perf_counter() - start
         best, spent = min(best, took), spent + took
-    return 1e3 * best * 1000 / _TIMED_ROWS
+    return best / task.speed.count(X)
 
 
 class _Counter(io.RawIOBase):
@@ -308,9 +338,9 @@ def _with_metrics(task, metrics):
     if not isinstance(metrics, Mapping):
         if not callable(metrics):
             raise TypeError(f"metrics is {metrics!r:.60}; expected a callable or a dict of them.")
-        return replace(task, summarise=metrics, columns={})
+        return replace(task, summarise=metrics, score=None, columns={})
 
     def summarise(y_true, y_pred):
         return {key: metric(y_true, y_pred) for key, metric in metrics.items()}
 
-    return replace(task, summarise=summarise, columns={})
+    return replace(task, summarise=summarise, score=None, columns={})

@@ -32,6 +32,11 @@ class Split:
     output_names: list = field(default_factory=list)
     unit: str | None = None
 
+    @property
+    def summary(self):
+        """What is fitted and scored, in a few words."""
+        return f"{len(self.X_train):,} rows to fit, scored on {len(self.X_test):,} others"
+
 
 def make_split(data, test_size=0.2, random_state=None):
     """Split a data set, or take the test rows that it comes with.

@@ -18,7 +18,7 @@ from skastro.compare import compare, pickled_size
 from skastro.emulation.baselines import NearestModelRegressor, RBFInterpolationRegressor
 from skastro.metrics import error_factor_summary
 from skastro.splits import make_split
-from skastro.tasks import Task
+from skastro.tasks import Speed, Task
 
 rng = np.random.default_rng(0)
 X = rng.random((60, 2))
@@ -175,6 +175,60 @@ def test_a_task_of_another_kind():
         found.plot()
 
 
+class Offset(BaseEstimator):
+    """Adds the mean of what it was fitted on; refuses negative numbers."""
+
+    def fit(self, X):
+        if X.min() < 0:
+            raise ValueError("X is negative")
+        self.mean_ = X.mean()
+        return self
+
+    def transform(self, X):
+        time.sleep(0.35)
+        return X + self.mean_
+
+
+def test_several_data_sets(tmp_path):
+    """One fit for each method and each data set, a table for each, one CSV."""
+    data = {"small": (X, X), "large": (10 * X, 10 * X), "negative": (-X, -X)}
+    task = Task(
+        name="shifts",
+        load=lambda: data,
+        estimators=lambda random_state=0, quick=False: {"offset": Offset()},
+        summarise=None,
+        columns={"shift": ("shift", "{:.3f}".format)},
+        fit=lambda estimator, split: estimator.fit(split.X_train),
+        predict=lambda estimator, values: estimator.transform(values),
+        split=lambda data, size, seed: {k: make_split(v, size, seed) for k, v in data.items()},
+        score=lambda split, found: {"shift": np.mean(found - split.X_test)},
+        speed=Speed("s_per_row", "s / row", "{:.4f}".format, len, lambda X: X),
+        case="scale",
+    )
+    found = compare(task=task, progress=False)
+    assert [(row["scale"], row["method"]) for row in found.rows] == [
+        ("small", "offset"), ("large", "offset"), ("negative", "offset")
+    ]  # fmt: skip
+    assert list(found.split) == list(data) and list(found.predictions) == ["small", "large"]
+    mean = found.split["small"].X_train.mean()
+    assert found.rows[0]["shift"] == pytest.approx(mean)
+    assert found.rows[1]["shift"] == pytest.approx(10 * mean)
+    assert found.rows[0]["s_per_row"] == pytest.approx(0.35 / 12, rel=0.2)
+    assert found.table.loc[("large", "offset"), "shift"] == pytest.approx(10 * mean)
+    text = str(found).splitlines()
+    assert text.count("shifts: 48 rows to fit, scored on 12 others") == 3
+    assert text[1].split() == "method shift fit s s / row MB".split()
+    assert text[-1] == "offset failed on negative: ValueError: X is negative"
+    found.to_csv(tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["scale"] for row in rows] == ["small", "large", "negative"]
+    # metrics of the user take the place of the score
+    mine = compare(task=task, metrics={"bias": lambda t, p: np.mean(p)}, progress=False)
+    expected = found.predictions["small"]["offset"].mean()
+    assert mine.rows[0]["bias"] == pytest.approx(expected) and "shift" not in mine.rows[0]
+
+
 def test_the_progress_bar_names_the_method(capsys):
     compare(METHODS, (X, Y), progress=True)
     assert "nearest" in capsys.readouterr().err
@@ -199,7 +253,9 @@ def test_bad_arguments(arguments, error, match):
 
 
 def test_bad_task_and_metrics():
-    with pytest.raises(ValueError, match=r"task='cooking'; expected one of \['emulation'\]"):
+    with pytest.raises(
+        ValueError, match=r"task='cooking'; expected one of \['denoising', 'emulation'\]"
+    ):
         compare(METHODS, (X, Y), task="cooking")
     with pytest.raises(TypeError, match="metrics is 'mean'; expected a callable"):
         compare(METHODS, (X, Y), metrics="mean", progress=False)

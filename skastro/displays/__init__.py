@@ -1,6 +1,8 @@
 """Pictures of fitted estimators, with ``from_estimator`` and ``from_predictions``."""
 
+from skastro.displays.cube import CubeDisplay
+from skastro.displays.denoiser import DenoiserDisplay
 from skastro.displays.error_quantiles import ErrorQuantilesDisplay
 from skastro.displays.true_predicted import TruePredictedDisplay
 
-__all__ = ["ErrorQuantilesDisplay", "TruePredictedDisplay"]
+__all__ = ["CubeDisplay", "DenoiserDisplay", "ErrorQuantilesDisplay", "TruePredictedDisplay"]

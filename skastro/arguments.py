@@ -1,0 +1,122 @@
+"""Types of the arguments of the command line, with errors that say what was expected."""
+
+from argparse import ArgumentTypeError
+from math import isfinite
+from pathlib import Path
+
+__all__ = ["noise_level", "positive_integer", "positive_number", "seed"]
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def seed(text):
+    """A seed of NumPy.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    seed : int
+
+    Raises
+    ------
+    ArgumentTypeError
+        Not a whole number from 0 to 2**32 - 1.
+
+    Examples
+    --------
+    >>> from skastro.arguments import seed
+    >>> seed("42")
+    42
+    """
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**32 - 1")
+    return int(text)
+
+
+def positive_integer(text):
+    """A whole number from 1.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    number : int
+
+    Raises
+    ------
+    ArgumentTypeError
+        Anything else.
+
+    Examples
+    --------
+    >>> from skastro.arguments import positive_integer
+    >>> positive_integer("3")
+    3
+    """
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def positive_number(text):
+    """A finite number above 0.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    number : float
+
+    Raises
+    ------
+    ArgumentTypeError
+        Anything else.
+
+    Examples
+    --------
+    >>> from skastro.arguments import positive_number
+    >>> positive_number("2.5e2")
+    250.0
+    """
+    number = _number(text)
+    if number is None or not (number > 0 and isfinite(number)):
+        raise ArgumentTypeError(f"{text!r} is not a positive number")
+    return number
+
+
+def noise_level(text):
+    """A positive number, or a file.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    level : float or Path
+        A Path wherever the text is no number.
+
+    Raises
+    ------
+    ArgumentTypeError
+        A number that is not positive.
+
+    Examples
+    --------
+    >>> from skastro.arguments import noise_level
+    >>> noise_level("0.2"), noise_level("noise.fits").name
+    (0.2, 'noise.fits')
+    """
+    return Path(text) if _number(text) is None else positive_number(text)
