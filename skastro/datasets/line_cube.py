@@ -227,6 +227,7 @@ def make_line_cube(
         velocity : ndarray of shape (n_channels,), float64
             Centres of the channels, in km/s.
         kind : str
+            "A", "B" or "C".
         noise : str
             "correlated" or "white".
         layers : list of dict

@@ -65,6 +65,9 @@ class CubeTransform(CubeBlocks):
                 yield tile.inner, values[tile.within]
                 rows.update(tile.inner.stop - tile.inner.start)
 
+    def _history(self, std):
+        return f"standard error of {type(self).__name__}(method={self.method!r})" if std else self
+
     def _collect(self, X, sigma, signal_mask, std=False):
         check_is_fitted(self, "risk_")
         cube = self._read(X, reset=False)
@@ -72,7 +75,7 @@ class CubeTransform(CubeBlocks):
         out = np.empty(cube.shape, dtype)
         for rows, values in self._denoised(cube, sigma, signal_mask, std):
             out[rows] = values
-        return cube.wrap(out, history=self)
+        return cube.wrap(out, history=self._history(std))
 
     def transform(self, X, sigma=None, signal_mask=None):
         """Denoise.
@@ -146,7 +149,8 @@ class CubeTransform(CubeBlocks):
         """
         check_is_fitted(self, "risk_")
         cube = self._read(path, reset=False)
-        with CubeWriter(output, cube, overwrite=overwrite, history=self) as writer:
+        history = self._history(std)
+        with CubeWriter(output, cube, overwrite=overwrite, history=history) as writer:
             for rows, values in self._denoised(cube, sigma, signal_mask, std):
                 writer.write(values, rows)
 

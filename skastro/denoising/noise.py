@@ -29,6 +29,8 @@ EMISSION = ("auto", "sparse", "filling")
 class NoiseLevel(NamedTuple):
     """Noise of a cube as a map times a spectrum.
 
+    ``sigma`` is the product, of the shape of the cube, float32.
+
     Attributes
     ----------
     map : ndarray of shape (n_y, n_x) or (n_spectra,), float32
@@ -41,8 +43,6 @@ class NoiseLevel(NamedTuple):
         between 10 % and 90 % of the spectra were taken as filled.
     correlation : ndarray of shape (n_lags + 1,), float32
         Autocorrelation of the noise along channels, as far as the estimate needed it.
-    sigma : ndarray of shape (n_y, n_x, n_channels) or (n_spectra, n_channels), float32
-        Map times spectrum.
     """
 
     map: np.ndarray

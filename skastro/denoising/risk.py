@@ -121,5 +121,6 @@ def fit_risk(estimator, snr, blank, gate, rng):
     centre = np.array([size[part].mean() for part in parts])
     power = np.array([risk[part].mean() for part in parts])
     power = IsotonicRegression().fit_transform(centre, power)
-    error = np.sqrt(np.maximum(power, LEAST**2))
+    # an estimate of zero is no surer inside the gate than outside
+    error = np.sqrt(np.maximum(power, far**2))
     return Risk(centre, error, far, _offset(estimate, data, divergence))

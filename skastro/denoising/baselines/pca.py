@@ -25,12 +25,13 @@ class PCADenoiser(SpectraDenoiser):
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components_, n_channels)
+    components_ : ndarray of shape (n_kept, n_channels)
         Orthonormal spectra, the strongest first.
     mean_ : ndarray of shape (n_channels,)
         Mean spectrum, in units of the noise.
-    explained_variance_ratio_ : ndarray of shape (n_components_,)
+    explained_variance_ratio_ : ndarray of shape (n_kept,)
     n_components_ : int
+        Components kept.
     n_channels_in_, n_features_in_ : int
         Channels of a spectrum.
     sigma_ : ndarray of shape () or (n_channels,), or None
