@@ -27,7 +27,7 @@ from skastro.denoising import CubeDenoiser  # noqa: E402
 from skastro.io import write_cube  # noqa: E402
 
 ORION_B = 1074 * 758 * 240
-REPEATS = 5
+REPEATS = 3
 # run in a process of its own: how far its memory grows above what it has with the model loaded
 CHILD = """
 import json, pickle, resource, sys, time
@@ -76,7 +76,7 @@ def measure_transform(tile, denoiser, rows):
         "not gated, 1 grid of tiles": {"gate": False, "n_shifts": 1},
     }.items():
         one = pickle.loads(pickle.dumps(denoiser)).set_params(**options)
-        repeats = REPEATS if one.gate else 2
+        repeats = REPEATS if one.gate else 1
         median, least = best_of(lambda one=one: one.transform(cube), repeats)
         rate = cube.size / median / 1e6
         goal = f">= 2 {verdict(rate >= 2)}" if name == "gated" else ""

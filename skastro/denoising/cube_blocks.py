@@ -162,8 +162,8 @@ class CubeBlocks:
         """
         sigma, signal_mask = self._given(cube, sigma, signal_mask)
         table = len(cube.shape) == 2
-        # masks and windows take several times what is read: a quarter of the memory, with the halo
-        rows = rows_within(self.block_bytes // 4, 4 * int(np.prod(cube.shape[1:])))
+        # masks and windows take several times what is read: a sixth of the memory, with the halo
+        rows = rows_within(self.block_bytes // 6, 4 * int(np.prod(cube.shape[1:])))
         whole = table or rows >= cube.shape[0]
         # the grid of tiles of a block falls in line with that of the cube
         unit = 1 if self.patches_ is None else self.patches_.tile[0]
