@@ -40,7 +40,7 @@ def status(key):
 model, source, output, block = sys.argv[1:]
 with open(model, "rb") as file:
     denoiser = pickle.load(file)
-denoiser.set_params(block_bytes=int(block))
+denoiser.set_params(max_memory=int(block))
 cube = np.random.default_rng(0).normal(size=(8, 8, denoiser.n_channels_in_)).astype(np.float32)
 denoiser.transform(cube)
 before = status("VmRSS")

@@ -162,7 +162,7 @@ def _make(arguments):
         return CubeDenoiser(
             arguments.method,
             gate=not arguments.no_gate,
-            block_bytes=max(1, round(arguments.block_mb * 1e6)),
+            max_memory=max(1, round(arguments.block_mb * 1e6)),
             verbose=0 if arguments.quiet else 1,
             random_state=arguments.random_state,
             **epochs,

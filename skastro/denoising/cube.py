@@ -75,7 +75,7 @@ class CubeDenoiser(CubeTransform, OneToOneFeatureMixin, TransformerMixin, NetEst
         Grids of tiles to average over, 1 to 8: the more, the better and the slower.
     n_samples : int, default=16384
         Tiles (spectra for the autoencoder) of an epoch.
-    block_bytes : int, default=2**29
+    max_memory : int, default=2**29
         Memory for the block of a cube that is worked on, in bytes; the peak stays below three times as
         much.
     lr : float or "auto", default="auto"
@@ -167,7 +167,7 @@ class CubeDenoiser(CubeTransform, OneToOneFeatureMixin, TransformerMixin, NetEst
         "mask_options": [dict, None],
         "n_shifts": [Interval(Integral, 1, 8, closed="both")],
         "n_samples": [Interval(Integral, 1, None, closed="left")],
-        "block_bytes": [Interval(Integral, 1, None, closed="left")],
+        "max_memory": [Interval(Integral, 1, None, closed="left")],
         **NetEstimator._parameter_constraints,
         "lr": [*NetEstimator._parameter_constraints["lr"], StrOptions({"auto"})],
     }
@@ -190,7 +190,7 @@ class CubeDenoiser(CubeTransform, OneToOneFeatureMixin, TransformerMixin, NetEst
         mask_options=None,
         n_shifts=2,
         n_samples=16384,
-        block_bytes=2**29,
+        max_memory=2**29,
         lr="auto",
         max_epochs="auto",
         batch_size="auto",
@@ -220,7 +220,7 @@ class CubeDenoiser(CubeTransform, OneToOneFeatureMixin, TransformerMixin, NetEst
         self.mask_options = mask_options
         self.n_shifts = n_shifts
         self.n_samples = n_samples
-        self.block_bytes = block_bytes
+        self.max_memory = max_memory
         self.lr = lr
         self.max_epochs = max_epochs
         self.batch_size = batch_size

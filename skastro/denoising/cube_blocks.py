@@ -1,25 +1,49 @@
 """How `CubeDenoiser` takes a cube in: its kind, noise level, masks, and blocks of it."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import median_filter
 from sklearn.utils.validation import validate_data
 
 from skastro.blocks import row_tiles, rows_within
 from skastro.denoising.checks import check_sigma, check_signal_mask
+from skastro.denoising.cube_survey import (
+    SCALE_VOXELS,
+    known_noise,
+    mask_scale,
+    survey_mask,
+    survey_noise,
+)
+from skastro.denoising.mask_blocks import BlockComponents
 from skastro.denoising.noise import estimate_noise
 from skastro.denoising.sampling import Sample, read_sample
 from skastro.denoising.signal_mask import dilate, find_signal, smoothed_noise
 from skastro.io import LineCube, read_cube
 from skastro.io.cubes import check_unit
 
-__all__ = ["CubeBlocks", "known_noise"]
+__all__ = ["CubeBlocks", "Survey"]
 
-HALO = 8  # rows beside a block in which components of the mask are followed
-STEADY = 500, 100  # channels below which it takes 3 x 3 spectra to tell the noise, and 5 x 5
 PEAK = 4.0  # S/N of the peak of a component: more of the weak flux, and the network knows noise
 TABLE_SAMPLE = 2**22  # voxels of a table that is learnt from
+
+
+class Survey(NamedTuple):
+    """What the blocks of a cube have in common.
+
+    Attributes
+    ----------
+    level : list of ndarray
+        Factors of the noise, of the shape of the cube or broadcast to it.
+    mask : ndarray of bool, BlockComponents or None
+        Where signal is probable: given, found before the blocks are read, or still to be found.
+    scale : float or None
+        Noise of the smoothed S/N.
+    """
+
+    level: list
+    mask: np.ndarray | BlockComponents | None
+    scale: float | None
 
 
 class CubeBlocks:
@@ -105,16 +129,21 @@ class CubeBlocks:
             ) from error
         return sigma * np.float32(factor)
 
+    def _mask_options(self):
+        return {"high": PEAK, "n_dilate": min(1, self.n_dilate)} | (self.mask_options or {})
+
+    def _grown(self, mask):
+        """The gate: what the mask, dilated once, becomes by the other dilations."""
+        return dilate(mask, max(0, self.n_dilate - 1))
+
     def _masks(self, snr, signal_mask, scale=None):
         """Where signal is probable, and the gate."""
         if signal_mask is None:
-            options = {"high": PEAK, "n_dilate": min(1, self.n_dilate)}
-            options |= self.mask_options or {}
             if np.isfinite(snr).any():
-                signal_mask = find_signal(snr, 1.0, scale=scale, **options)
+                signal_mask = find_signal(snr, 1.0, **{"scale": scale} | self._mask_options())
             else:
                 signal_mask = np.zeros(snr.shape, dtype=bool)
-        return signal_mask, dilate(signal_mask, max(0, self.n_dilate - 1))
+        return signal_mask, self._grown(signal_mask)
 
     def _read_sample(self, cube):
         """What is learnt from: pieces (n_pieces, n_y, n_x, n_channels), each spectrum one for a table."""
@@ -154,62 +183,56 @@ class CubeBlocks:
         blank = fill_blanks(snr)
         return tuple(part.reshape(values.shape) for part in (snr, blank, mask, gate))
 
-    def _blocks(self, cube, sigma=None, signal_mask=None):
-        """Yield (tile, signal to noise, level, blanks, gate or None) of each block with its halo.
-
-        `tile` is a `Tile`: what was read, what is wanted, and where that lies in it. The product of
-        the factors in `level` is the noise.
-        """
-        sigma, signal_mask = self._given(cube, sigma, signal_mask)
-        table = len(cube.shape) == 2
+    def _tiles(self, cube):
+        """The blocks of rows of a cube, and the rows of a block without its halo."""
+        n_rows = cube.shape[0]
         # masks and windows take several times what is read: a sixth of the memory, with the halo
-        rows = rows_within(self.block_bytes // 6, 4 * int(np.prod(cube.shape[1:])))
-        whole = table or rows >= cube.shape[0]
+        rows = rows_within(self.max_memory // 6, 4 * int(np.prod(cube.shape[1:])))
+        if len(cube.shape) == 2 or rows >= n_rows:
+            return list(row_tiles(n_rows, n_rows)), n_rows
         # the grid of tiles of a block falls in line with that of the cube
         unit = 1 if self.patches_ is None else self.patches_.tile[0]
-        halo = 0 if whole else -(-HALO // unit) * unit
-        rows = rows if whole else max(unit, (rows - 2 * halo) // unit * unit)
-        options, scale = {}, None
-        if table and sigma is None:
-            sigma = check_sigma(self.sigma_, cube.shape)
-        elif not whole:
-            options, scale = self._common(cube, sigma, signal_mask)
-        for tile in row_tiles(cube.shape[0], rows, halo):
-            snr = cube.block(tile.outer)
-            refuse_infinite(snr)
-            if sigma is not None:
-                level = [sigma[tile.outer]]
-            elif np.isfinite(snr).any():
-                found = estimate_noise(snr, **options)
-                level = known_noise(found)
-            elif whole:
-                raise ValueError(
-                    f"X of shape {cube.shape} is blank everywhere (NaN); expected some numbers."
-                )
-            else:
-                level = []
-            for factor in level:
-                snr /= factor
-            gate = None
-            if self.gate:
-                given = None if signal_mask is None else signal_mask[tile.outer]
-                gate = self._masks(snr, given, scale)[1]
-            yield tile, snr, level, fill_blanks(snr), gate
+        reach = 0 if self.patches_ is None else self.patches_.margin[0] + unit
+        grown = self._mask_options()["n_dilate"] + self.n_dilate
+        halo = -(-max(reach, grown) // unit) * unit
+        rows = max(unit, (rows - 2 * halo) // unit * unit)
+        return list(row_tiles(n_rows, rows, halo)), rows
 
-    def _common(self, cube, sigma, signal_mask):
-        """What the blocks of a cube share: spectrum and correlation of its noise, scale of its mask."""
-        sample = read_sample(cube, most=max(2**18, self.block_bytes // 32))
-        flat = sample.values.reshape(-1, *sample.values.shape[2:])
-        options, scale = {}, None
-        if sigma is None:
-            level = estimate_noise(flat)
-            options = {"spectrum": level.spectrum, "correlation": level.correlation}
-            there = np.multiply(*known_noise(level))
+    def _survey(self, cube, sigma=None, signal_mask=None, gated=True):
+        """What has to be known of the cube before a block of it is denoised."""
+        sigma, mask = self._given(cube, sigma, signal_mask)
+        table, scale = len(cube.shape) == 2, None
+        if sigma is not None:
+            level = [sigma]
+        elif table:
+            level = [check_sigma(self.sigma_, cube.shape)]
         else:
-            there = sample.part(sigma).reshape(flat.shape)
-        if signal_mask is None and self.gate:
-            scale = smoothed_noise(flat, there)
-        return options, scale
+            level = survey_noise(cube)
+        if self.gate and gated and mask is None and not table:
+            tiles, rows = self._tiles(cube)
+            if np.prod(cube.shape, dtype=np.int64) > SCALE_VOXELS:
+                scale = mask_scale(cube, level, self._mask_options().get("smooth", 1.0))
+            if len(tiles) > 1:
+                if scale is None:
+                    scale = mask_scale(cube, level, self._mask_options().get("smooth", 1.0))
+                mask = survey_mask(cube, level, self._mask_options(), scale, rows)
+        return Survey(level, mask, scale)
+
+    def _block(self, cube, survey, tile, gated=True):
+        """Signal to noise, level, blanks and gate (or None) of a block with its halo."""
+        snr = cube.block(tile.outer)
+        refuse_infinite(snr)
+        level = [np.broadcast_to(factor, cube.shape)[tile.outer] for factor in survey.level]
+        for factor in level:
+            snr /= factor
+        gate, gated = None, gated and self.gate
+        if gated and isinstance(survey.mask, BlockComponents):
+            mask = dilate(survey.mask[tile.outer], self._mask_options()["n_dilate"])
+            gate = self._grown(mask & ~np.isnan(snr))
+        elif gated:
+            given = None if survey.mask is None else survey.mask[tile.outer]
+            gate = self._masks(snr, given, survey.scale)[1]
+        return snr, level, fill_blanks(snr), gate
 
 
 def _is_typed(X):
@@ -233,32 +256,6 @@ def refuse_infinite(values):
     # a sum is finite where all is well: one cheap pass
     if not np.isfinite(values.sum(dtype=np.float64)) and np.isinf(values).any():
         raise ValueError("Input X contains infinity; expected finite numbers, NaN where blank.")
-
-
-def known_noise(level):
-    """Map of the noise that a cube is divided by: steady between neighbours, known everywhere.
-
-    Short spectra tell their noise badly: a map that jumps from pixel to pixel would make the signal
-    jump. They get the median of their neighbours, which keeps the steps between tiles; spectra whose
-    noise is unknown (blank, or constant) get the median of all others.
-
-    Parameters
-    ----------
-    level : NoiseLevel
-
-    Returns
-    -------
-    factors : list of ndarray
-        Map (n_y, n_x, 1) and spectrum (n_channels,), the product of which is the noise.
-    """
-    values = level.map
-    known = values > 0
-    if not known.all():
-        values = np.where(known, values, np.median(values[known]))
-    radius = sum(len(level.spectrum) < least for least in STEADY)
-    if values.ndim == 2 and radius:
-        values = median_filter(values, size=2 * radius + 1, mode="nearest")
-    return [values[..., None], level.spectrum]
 
 
 def fill_blanks(snr):

@@ -1,5 +1,7 @@
 """What `CubeDenoiser` does with a cube once it is fitted: denoise, encode, error bars, score."""
 
+from copy import copy
+
 import numpy as np
 import torch
 from sklearn.utils.metaestimators import available_if
@@ -8,8 +10,8 @@ from tqdm.auto import tqdm
 
 from skastro.base import resolve_device, row_blocks
 from skastro.cube_metrics import snr_gain
-from skastro.denoising.cube_blocks import CubeBlocks, known_noise
-from skastro.denoising.noise import estimate_noise
+from skastro.denoising.cube_blocks import CubeBlocks
+from skastro.denoising.cube_survey import survey_noise
 from skastro.denoising.patch_inference import denoise_block
 from skastro.denoising.recorruption import estimate_gain
 from skastro.io import CubeWriter, read_cube
@@ -51,19 +53,45 @@ class CubeTransform(CubeBlocks):
                     estimate *= gate
         return estimate.cpu()
 
+    def _denoised_block(self, cube, survey, tile, std=False):
+        """The rows of a tile of the denoised cube, or of its error."""
+        snr, level, blank, gate = self._block(cube, survey, tile)
+        values = self.risk_.correct(self._estimate(snr, gate).numpy(), gate)
+        if std:
+            values = self.risk_(values, gate)
+        for factor in level:
+            values *= factor
+        values[blank] = np.nan
+        return values[tile.within]
+
     def _denoised(self, cube, sigma, signal_mask, std=False):
         """Yield (rows, values) of the denoised cube, or of its error, block by block."""
+        survey = self._survey(cube, sigma, signal_mask)
+        tiles = self._tiles(cube)[0]
         rows = tqdm(total=cube.shape[0], desc="denoise", unit="row", disable=not self.verbose)
         with rows:
-            for tile, snr, level, blank, gate in self._blocks(cube, sigma, signal_mask):
-                values = self.risk_.correct(self._estimate(snr, gate).numpy(), gate)
-                if std:
-                    values = self.risk_(values, gate)
-                for factor in level:
-                    values *= factor
-                values[blank] = np.nan
-                yield tile.inner, values[tile.within]
+            for tile in tiles:
+                yield tile.inner, self._denoised_block(cube, survey, tile, std)
                 rows.update(tile.inner.stop - tile.inner.start)
+
+    def _lazily(self, cube, sigma, signal_mask, dtype, std):
+        """The same as a dask array, of which nothing is computed yet."""
+        import dask.array as da
+        from dask import delayed
+
+        # what is set or fitted later has no part in it
+        own = copy(self)
+        survey = delayed(own._survey, pure=False)(cube, sigma, signal_mask)
+
+        @delayed(pure=False)
+        def rows_of(survey, tile):
+            return own._denoised_block(cube, survey, tile, std).astype(dtype, copy=False)
+
+        parts = []
+        for tile in self._tiles(cube)[0]:
+            shape = (tile.inner.stop - tile.inner.start, *cube.shape[1:])
+            parts.append(da.from_delayed(rows_of(survey, tile), shape, dtype=dtype))
+        return da.concatenate(parts)
 
     def _history(self, std):
         return f"standard error of {type(self).__name__}(method={self.method!r})" if std else self
@@ -72,6 +100,9 @@ class CubeTransform(CubeBlocks):
         check_is_fitted(self, "risk_")
         cube = self._read(X, reset=False)
         dtype = np.float64 if _is_double(cube) else np.float32
+        if cube.is_lazy:
+            out = self._lazily(cube, sigma, signal_mask, dtype, std)
+            return cube.wrap(out, history=self._history(std))
         out = np.empty(cube.shape, dtype)
         for rows, values in self._denoised(cube, sigma, signal_mask, std):
             out[rows] = values
@@ -103,8 +134,8 @@ class CubeTransform(CubeBlocks):
 
         Notes
         -----
-        Cubes larger than `block_bytes` are read in blocks of rows. A component of the mask that
-        reaches more than 8 rows into the next block may then be judged by the part that is seen.
+        Cubes that take more than `max_memory` are read in blocks of rows, three times: for the noise,
+        the mask and the estimate. The result is that of the whole. A dask array gives a lazy one.
         """
         return self._collect(X, sigma, signal_mask)
 
@@ -172,7 +203,9 @@ class CubeTransform(CubeBlocks):
         cube = self._read(X, reset=False)
         device = resolve_device(self.device, self.dtype)
         parts = []
-        for tile, snr, _, blank, _ in self._blocks(cube, sigma):
+        survey = self._survey(cube, sigma, gated=False)
+        for tile in self._tiles(cube)[0]:
+            snr, _, blank, _ = self._block(cube, survey, tile, gated=False)
             spectra = torch.from_numpy(snr[tile.within]).to(device, self._torch_dtype)
             with torch.inference_mode():
                 part = self.net_.module_.network.encode(spectra.reshape(-1, spectra.shape[-1]))
@@ -205,7 +238,7 @@ class CubeTransform(CubeBlocks):
         values = cube.block()
         sigma = self._given(cube, sigma, None)[0]
         if sigma is None:
-            sigma = np.multiply(*known_noise(estimate_noise(values)))
+            sigma = np.multiply(*survey_noise(cube))
 
         def denoise(noisy):
             found = np.empty(cube.shape, np.float32)

@@ -78,8 +78,10 @@ class PixelFeatures(nn.Module):
     """What a network should know of each pixel to tell spoilt ones from others.
 
     Of each channel: the value, and whether it is the lowest or the highest of its image (as masked,
-    saturated and hot pixels are), or neither; averages of the neighbours that are neither. Then the
-    position in the field: coordinates from -1 to 1 and their squared distance from the centre.
+    saturated and hot pixels are), or neither; averages of the neighbours that are neither. The same for
+    all its pixels, so that one network can treat many kinds of noise: the fractions of lowest and highest
+    pixels, and the rms difference of the others from the average around them. Then the position in the
+    field: coordinates from -1 to 1 and their squared distance from the centre.
 
     Parameters
     ----------
@@ -88,7 +90,7 @@ class PixelFeatures(nn.Module):
 
     def __init__(self, n_channels):
         super().__init__()
-        self.n_features = (4 + len(SIGMAS)) * n_channels + 3
+        self.n_features = (7 + len(SIGMAS)) * n_channels + 3
         for i, sigma in enumerate(SIGMAS):
             self.register_buffer(f"kernel_{i}", gaussian_kernel(sigma), persistent=False)
 
@@ -116,7 +118,13 @@ class PixelFeatures(nn.Module):
         column = torch.linspace(-1, 1, w, dtype=x.dtype, device=x.device).expand(h, w)
         place = torch.stack([row, column, row.square() + column.square() - 2 / 3])
         marks = [is_low.to(x.dtype), is_high.to(x.dtype), sound]
-        features = torch.cat([value, *marks, *averages, place.expand(n, 3, h, w)], dim=1)
+        n_seen = seen.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+        spoilt = [mark.sum(dim=(2, 3), keepdim=True) / n_seen for mark in marks[:2]]
+        rough = (sound * (value - averages[-1]).square()).sum(dim=(2, 3), keepdim=True)
+        rough = (rough / sound.sum(dim=(2, 3), keepdim=True).clamp_min(1.0)).sqrt()
+        overall = [one.expand_as(x) for one in (*spoilt, rough)]
+        position = place.expand(n, 3, h, w)
+        features = torch.cat([value, *marks, *averages, *overall, position], dim=1)
         return features, sound, averages
 
 

@@ -12,6 +12,8 @@ from skastro.denoising.image_features import SIGMAS, KernelAverage, PixelFeature
 
 # Logits of the choices for a unit of the network: choices have to become sharp.
 GAIN = 3.0
+# Hidden units of the perceptron at full resolution.
+N_PIXEL = 32
 
 __all__ = ["GlobalContext", "UNet", "UNetModule", "has_bfloat16"]
 
@@ -114,7 +116,7 @@ class UNetModule(nn.Module):
         self.head = nn.Conv2d(widths[0], 4 * n_maps, 1)
         _shrink(self.head)
         self.pixel = nn.Sequential(
-            nn.Conv2d(n_features, 16, 1), nn.GELU(), nn.Conv2d(16, n_maps, 1)
+            nn.Conv2d(n_features, N_PIXEL, 1), nn.GELU(), nn.Conv2d(N_PIXEL, n_maps, 1)
         )
         with torch.no_grad():
             # the pixel whatever it is: only where the network has learnt to trust it

@@ -58,6 +58,11 @@ class PatchNetwork(nn.Module):
         -------
         tiles : Tensor of shape (n, n_outputs)
         """
+        state = self.state(windows, conditions)
+        return torch.addmm(self.last(state), windows, self.linear.weight.T)
+
+    def state(self, windows, conditions=None):
+        """The last hidden layer, of shape (n, hidden[-1])."""
         state = self.first(windows)
         if self.condition is not None and conditions is not None:
             state = state + self.condition(conditions)
@@ -65,4 +70,4 @@ class PatchNetwork(nn.Module):
         for layer in self.layers:
             new = F.gelu(layer(state), approximate="tanh")
             state = state + new if new.shape == state.shape else new
-        return torch.addmm(self.last(state), windows, self.linear.weight.T)
+        return state

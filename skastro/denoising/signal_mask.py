@@ -7,7 +7,16 @@ from scipy import ndimage
 
 from skastro.denoising.checks import check_cube, check_sigma, check_signal_mask, read_spectra
 
-__all__ = ["check_signal_mask", "dilate", "false_fraction", "find_signal", "smoothed_noise"]
+__all__ = [
+    "check_signal_mask",
+    "dilate",
+    "false_fraction",
+    "find_signal",
+    "mask_levels",
+    "mask_reach",
+    "smoothed_noise",
+    "smoothed_snr",
+]
 
 TRUNCATE = 3.0  # standard deviations of the kernel: what is cut off is 0.3 %
 SAMPLE_VOXELS = 2**20  # from which the noise of the smoothed cube is measured
@@ -16,8 +25,13 @@ BEAM_CHANNELS = 2  # least width of a line [channels]
 LEAST_SUPPORT = 0.05  # of the variance of a full kernel, at voxels between blanks
 
 
+def mask_reach(smooth):
+    """Voxels on either side that the smoothed S/N of a voxel depends on."""
+    return int(TRUNCATE * smooth + 0.5)
+
+
 def _kernel(smooth):
-    reach = int(TRUNCATE * smooth + 0.5)
+    reach = mask_reach(smooth)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / smooth) ** 2) if reach else np.ones(1)
     return weights / weights.sum()
 
@@ -118,6 +132,23 @@ def smoothed_noise(cube, sigma, *, smooth=1.0):
     cube = check_cube(cube)
     _check_options(smooth=smooth)
     return _measure(_smoothed_snr(cube, check_sigma(sigma, cube.shape), smooth)[0])
+
+
+def smoothed_snr(snr, sigma, smooth):
+    """Smoothed S/N in units of what white noise would leave; 0 everywhere in a blank piece."""
+    if not np.isfinite(snr).any():
+        return np.zeros(snr.shape, np.float32)
+    return _smoothed_snr(snr, np.broadcast_to(np.float32(sigma), snr.shape), smooth)[0]
+
+
+def mask_levels(scale, options):
+    """Levels (low, high), fewest voxels and smoothing of `find_signal` with such options."""
+    given = {"low": 2.0, "high": 5.0, "smooth": 1.0, "min_voxels": 8, "beam": None} | options
+    given = {"n_dilate": 1} | given | {"scale": options.get("scale", scale)}
+    _check_options(**given)
+    least = _least_voxels(given["min_voxels"], given["beam"], 3)
+    scale = given["scale"]
+    return given["low"] * scale, given["high"] * scale, least, given["smooth"]
 
 
 def _check_options(low=2.0, high=5.0, smooth=1.0, min_voxels=8, beam=None, n_dilate=1, scale=None):

@@ -62,6 +62,11 @@ class LineCube:
         return self.shape[-1]
 
     @property
+    def is_lazy(self):
+        """Whether the values are a dask array."""
+        return _is_dask(self._source.cube)
+
+    @property
     def axes(self):
         """`CubeAxes`: where the axes lie in the file; None where nothing says."""
         return self._source.axes

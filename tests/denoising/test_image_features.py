@@ -93,3 +93,19 @@ def test_filled_hides_blanks_from_networks_that_do_not_know_them():
     x = images()
     x[0, 0, 3, 3] = torch.nan
     assert torch.equal(Filled(torch.nn.Identity())(x), fill_blanks(x))
+
+
+def test_what_is_told_of_all_pixels():
+    rng = np.random.default_rng(0)
+    images = np.full((3, 1, 64, 64), 0.5)
+    images[0] += 0.1 * rng.standard_normal((1, 64, 64))
+    images[1][rng.random((1, 64, 64)) < 0.25] = 0.0
+    images[1, 0, 0, 0] = images[2, 0, 0, 0] = 1.0
+    images[2, 0, 5, 5] = np.nan
+    features, sound, averages = PixelFeatures(1)(torch.from_numpy(images).float())
+    low, high, rough = features[:, 6:9, 0, 0].T
+    assert (features[:, 6:9].std(dim=(2, 3)) < 1e-6).all()
+    np.testing.assert_allclose(low, [1 / 64**2, 0.25, 4094 / 4095], atol=0.02)
+    np.testing.assert_allclose(high, [1 / 64**2, 1 / 64**2, 1 / 4095], rtol=1e-5)
+    # an average over a Gaussian of 1.5 pixels takes part of the noise of a pixel with it
+    assert abs(rough[0] - 0.1) < 0.01 and rough[1] < 1e-3 and rough[2] == 0
