@@ -22,6 +22,14 @@ HERE = Path(__file__).parent
 PEERS = {
     "nnbma": ["torch", "nnbma==1.0.2"],
     "bm4d": ["bm4d==4.2.5", "numpy==2.3.5", "scipy", "PyWavelets"],
+    "scattering": [
+        "torch",
+        "kymatio==0.3.0",
+        "pywph==1.1.3",
+        "numpy==2.2.6",
+        "scipy==1.16.3",
+        "matplotlib",
+    ],
 }
 
 
@@ -39,8 +47,10 @@ def environment(name):
     Parameters
     ----------
     name : str
-        A key of `PEERS`.
+        A key of `PEERS`, or "skastro": this environment itself.
     """
+    if name == "skastro":
+        return sys.executable
     root = Path(os.environ.get("SKASTRO_PEERS", "~/.cache/skastro/peers")).expanduser()
     folder = root / name
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -66,7 +76,7 @@ class Worker:
     script : str
         File beside this one.
     peer : str
-        A key of `PEERS`.
+        A key of `PEERS`, or "skastro".
     threads : int
         Threads that the worker may use.
     """

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PUBLIC = [
     "emulation", "emulation.baselines", "denoising", "denoising.baselines", "metrics", "cube_metrics",
-    "datasets", "compare", "displays", "io",
+    "datasets", "compare", "displays", "io", "field_metrics", "scattering", "scattering.baselines",
 ]  # fmt: skip
 
 

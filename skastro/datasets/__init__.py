@@ -1,16 +1,21 @@
 """Grids, cubes and images to learn from: bundled, simulated, or read from a local checkout."""
 
+from skastro.datasets.fields import make_fields
 from skastro.datasets.galactic_center import make_galactic_center
 from skastro.datasets.line_cube import make_line_cube
 from skastro.datasets.nebular import load_nebular_grid
 from skastro.datasets.ngc4047 import load_ngc4047
 from skastro.datasets.pdr_like import make_pdr_like
 from skastro.datasets.pdrtpy_maps import load_pdrtpy_maps
+from skastro.datasets.sky_maps import load_cib_map, load_dust_map
 
 __all__ = [
+    "load_cib_map",
+    "load_dust_map",
     "load_nebular_grid",
     "load_ngc4047",
     "load_pdrtpy_maps",
+    "make_fields",
     "make_galactic_center",
     "make_line_cube",
     "make_pdr_like",

@@ -3,6 +3,15 @@
 from skastro.displays.cube import CubeDisplay
 from skastro.displays.denoiser import DenoiserDisplay
 from skastro.displays.error_quantiles import ErrorQuantilesDisplay
+from skastro.displays.statistics import StatisticsDisplay
+from skastro.displays.synthesis import SynthesisDisplay
 from skastro.displays.true_predicted import TruePredictedDisplay
 
-__all__ = ["CubeDisplay", "DenoiserDisplay", "ErrorQuantilesDisplay", "TruePredictedDisplay"]
+__all__ = [
+    "CubeDisplay",
+    "DenoiserDisplay",
+    "ErrorQuantilesDisplay",
+    "StatisticsDisplay",
+    "SynthesisDisplay",
+    "TruePredictedDisplay",
+]

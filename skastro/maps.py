@@ -1,0 +1,132 @@
+"""Stacks of maps as users give them, for what needs every pixel: transforms, spectra, topology."""
+
+import numpy as np
+from scipy.sparse import issparse
+
+from skastro.validation import native, split_unit
+
+__all__ = ["check_maps", "check_pair_of_maps"]
+
+FORMS = {2: "(h, w)", 3: "(n, h, w)", 4: "(n, n_channels, h, w)"}
+
+
+def check_maps(X, name="X", *, ndims=(2, 3, 4), n_channels=None, shape=None, unit=None):
+    """Validate maps that must be real, finite and of at least 2 x 2 pixels.
+
+    Parameters
+    ----------
+    X : array-like of shape (h, w), (n, h, w) or (n, n_channels, h, w)
+        An array, Quantity, or `numpy.ma.MaskedArray` that hides nothing.
+    name : str
+        Name of the argument in the errors.
+    ndims : tuple of int
+        Numbers of dimensions that are allowed.
+    n_channels : int, optional
+        The expected number of channels; maps (n, h, w) have one.
+    shape : tuple (h, w), optional
+        The expected size.
+    unit : str or None
+        The expected unit; a Quantity is converted to it.
+
+    Returns
+    -------
+    maps : ndarray of the shape of `X`
+        float32 or float64 as given, float64 for any other numbers; a view of `X` where it can be.
+    unit : str or None
+        Of the maps.
+
+    Raises
+    ------
+    ValueError
+        Another dimension, a side of one pixel, complex, blank or infinite pixels, another size, number of
+        channels or unit.
+    TypeError
+        A sparse matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skastro.maps import check_maps
+    >>> maps, unit = check_maps(np.ones((5, 8, 9), dtype=">f4"))
+    >>> maps.shape, maps.dtype.isnative, unit
+    ((5, 8, 9), True, None)
+    """
+    if issparse(X):
+        raise TypeError(f"Sparse data was passed for {name}; expected a dense array of maps.")
+    X, unit = split_unit(X, name, unit)
+    if isinstance(X, np.ma.MaskedArray):
+        hidden = np.ma.getmaskarray(X)
+        if hidden.any():
+            raise ValueError(
+                f"{name} has {hidden.sum()} masked pixels; expected all of them: fill the maps or cut out a "
+                "part without gaps."
+            )
+        X = X.data
+    try:
+        X = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"{name} has maps of different shapes; expected one shape.") from error
+    if np.iscomplexobj(X):
+        raise ValueError(f"Complex data not supported: {name} is {X.dtype}; expected real maps.")
+    forms = " or ".join(FORMS[ndim] for ndim in ndims)
+    if X.ndim not in ndims or 0 in X.shape:
+        hint = f"; for a single map give {name}[None]" if X.ndim == 2 else ""
+        raise ValueError(f"{name} has shape {X.shape}; expected {forms}, none of them 0{hint}.")
+    if min(X.shape[-2:]) < 2:
+        raise ValueError(
+            f"{name} has maps of {X.shape[-2]} x {X.shape[-1]} pixels; expected at least 2 x 2."
+        )
+    found = X.shape[1] if X.ndim == 4 else 1
+    if n_channels is not None and found != n_channels:
+        raise ValueError(f"{name} has {found} channel(s); expected {n_channels}, as in fit.")
+    if shape is not None and X.shape[-2:] != tuple(shape):
+        raise ValueError(
+            f"{name} has maps of {X.shape[-2]} x {X.shape[-1]} pixels; expected {shape[0]} x {shape[1]}."
+        )
+    X = native(X)
+    try:
+        X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} has dtype {X.dtype}; expected numbers.") from error
+    # the sum tells of NaN and infinity without an array of booleans
+    with np.errstate(over="ignore", invalid="ignore"):
+        sound = np.isfinite(X.sum(dtype=np.float64))
+    if not sound and not (finite := np.isfinite(X)).all():
+        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(
+            f"{name} has {X[place]} at {place}; expected finite numbers: fill blank pixels, or cut out a "
+            "part without any."
+        )
+    return X, unit
+
+
+def check_pair_of_maps(X, Y, names):
+    """Validate two sets of maps of one size that broadcast against each other, in one unit.
+
+    Parameters
+    ----------
+    X, Y : array-like of shape (h, w), (n, h, w) or (n, n_channels, h, w)
+    names : tuple of two str
+        Names of the arguments in the errors.
+
+    Returns
+    -------
+    X, Y : ndarray
+
+    Raises
+    ------
+    ValueError
+        As `check_maps`, or shapes that do not broadcast, or a unit on one side only.
+    """
+    X, unit = check_maps(X, names[0])
+    given = getattr(Y, "unit", None)
+    if unit is None and given is not None:
+        raise ValueError(f"{names[1]} has unit {str(given)!r}; {names[0]} has none: expected both.")
+    Y, _ = check_maps(Y, names[1], unit=unit)
+    lead = X.shape[:-2], Y.shape[:-2]
+    if X.shape[-2:] != Y.shape[-2:] or (all(lead) and lead[0] != lead[1]):
+        raise ValueError(
+            f"{names[1]} has shape {Y.shape}; expected {X.shape}, the shape of {names[0]}, or a single map "
+            "of that size."
+        )
+    return X, Y
