@@ -1,3 +1,32 @@
-"""Scattering statistics: a few hundred numbers that describe the structure of a field."""
+"""Scattering statistics of maps, and new maps that share them."""
 
-__all__ = []
+from skastro.scattering.covariance import Covariance
+from skastro.scattering.estimator import ScatteringTransform
+from skastro.scattering.phase_harmonics import PhaseHarmonics
+from skastro.scattering.reduction import (
+    ScatteringReduction,
+    angular_harmonics,
+    isotropic_average,
+    scale_harmonics,
+)
+from skastro.scattering.rwst import RWST
+from skastro.scattering.spectrum import PixelDistribution, PowerSpectrum
+from skastro.scattering.wst import WST
+from skastro.scattering.wst_1d import WST1D
+from skastro.scattering.wst_3d import WST3D
+
+__all__ = [
+    "RWST",
+    "WST",
+    "WST1D",
+    "WST3D",
+    "Covariance",
+    "PhaseHarmonics",
+    "PixelDistribution",
+    "PowerSpectrum",
+    "ScatteringReduction",
+    "ScatteringTransform",
+    "angular_harmonics",
+    "isotropic_average",
+    "scale_harmonics",
+]

@@ -1,0 +1,88 @@
+"""What the statistics of maps share: the check of their input, and the maps worked on together."""
+
+import torch
+from torch import nn
+
+__all__ = ["Constants", "MapStatistics", "divide", "root"]
+
+PIXELS = 2**16  # of the maps worked on together
+
+
+class Constants(nn.Module):
+    """Arrays kept in float64, and as tensors of the dtype and on the device they are asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self._arrays, self._tensors = {}, {}
+
+    def keep(self, name, array):
+        """Keep an array under a name."""
+        self._arrays[name] = array
+
+    def get(self, name, like):
+        """The array as a tensor, made once for each (dtype, device); None where it is None."""
+        array = self._arrays[name]
+        if array is None:
+            return None
+        dtype = like.real.dtype if array.dtype.kind == "f" else torch.int64
+        key = name, dtype, like.device
+        if key not in self._tensors:
+            # a copy, as the banks are shared and read-only; of use to autograd whoever asks first
+            with torch.inference_mode(False):
+                self._tensors[key] = torch.tensor(array, dtype=dtype, device=like.device)
+        return self._tensors[key]
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_tensors": {}}
+
+
+class MapStatistics(Constants):
+    """Statistics of maps of one shape (h, w), in `shape`."""
+
+    def _chunks(self, x):
+        """Slices of maps that are worked on together."""
+        step = max(1, PIXELS // (x.shape[1] * x.shape[2]))
+        return [slice(start, start + step) for start in range(0, len(x), step)]
+
+    def _check(self, x, name="x"):
+        if not torch.is_tensor(x) or not x.is_floating_point():
+            kind = x.dtype if hasattr(x, "dtype") else type(x).__name__
+            raise ValueError(f"{name} is {kind}; expected a Tensor of real floats.")
+        if x.ndim != 3 or tuple(x.shape[1:]) != self.shape or len(x) == 0:
+            h, w = self.shape
+            raise ValueError(f"{name} has shape {tuple(x.shape)}; expected (n, {h}, {w}).")
+        return x
+
+    def _check_two(self, x, y):
+        self._check(x, "x")
+        if y is not None and self._check(y, "y").shape != x.shape:
+            raise ValueError(f"y has shape {tuple(y.shape)}; expected that of x, {tuple(x.shape)}.")
+
+    @staticmethod
+    def _check_reference(reference, keys, n):
+        for key in keys:
+            if key not in reference:
+                raise ValueError(f"reference has {sorted(reference)}; expected {keys}, of `norm`.")
+            if len(reference[key]) not in (1, n):
+                raise ValueError(
+                    f"reference[{key!r}] has {len(reference[key])} maps; expected 1 or {n}."
+                )
+
+    @staticmethod
+    def _rows_of(reference, rows):
+        """A reference for some of the maps."""
+        if reference is None:
+            return None
+        return {key: v if len(v) == 1 else v[rows] for key, v in reference.items()}
+
+
+def divide(a, b):
+    """a / b, and zero (with zero slope) where b is zero."""
+    empty = b == 0
+    return torch.where(empty, 0.0, a / torch.where(empty, 1.0, b))
+
+
+def root(a):
+    """Square root, of zero slope where there is nothing."""
+    some = a > 0
+    return torch.where(some, torch.where(some, a, 1.0).sqrt(), 0.0)
