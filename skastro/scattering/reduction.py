@@ -209,7 +209,7 @@ class ScatteringReduction(TransformerMixin, BaseEstimator):
     labels_ : dict of ndarray of shape (n_features_out,), int
         Of the columns that come out.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,), str
+    feature_names_in_ : ndarray of str
         If the table had names.
 
     Raises

@@ -26,7 +26,7 @@ class WST(nn.Module):
         S_1[j_1, l_1] = \langle |x * \psi_{j_1, l_1}| \rangle, \qquad
         S_2[j_1, l_1, j_2, l_2] = \langle ||x * \psi_{j_1, l_1}| * \psi_{j_2, l_2}| \rangle
 
-    with the Morlet wavelets of :func:`~skastro.scattering.filters.morlet_2d` and :math:`j_2 > j_1`. The
+    with the Morlet wavelets of `skastro.scattering.filters.morlet_2d` and :math:`j_2 > j_1`. The
     average is over the whole periodic field (``output="global"``), or over a Gaussian window of
     :math:`0.8 \cdot 2^{J-1}` pixels, at each :math:`2^J`-th pixel (``output="local"``, the convention
     of kymatio [2]_, whose coefficients it gives).
