@@ -21,7 +21,7 @@ from skastro.displays import StatisticsDisplay, SynthesisDisplay
 from skastro.scattering import ScatteringTransform
 
 dust = np.log(load_dust_map(periodic=True).map)[None]
-dust.shape
+print(dust.shape)
 
 # %%
 # Its statistics
