@@ -1,0 +1,171 @@
+"""``skastro synthesize``: a FITS map in, new maps with its statistics out."""
+
+import os
+import sys
+from pathlib import Path
+
+from skastro.arguments import positive_integer, seed
+
+__all__ = ["add_synthesize", "synthesize"]
+
+FAMILIES = ("covariance", "power_spectrum", "pdf")
+SUFFIXES = (".fits", ".fit", ".fts")
+
+
+def add_synthesize(commands):
+    """Add the command to a parser.
+
+    Parameters
+    ----------
+    commands : object
+        What ``ArgumentParser.add_subparsers`` returned.
+    """
+    parser = commands.add_parser(
+        "synthesize",
+        help="draw new maps with the statistics of a FITS map",
+        description="Draw maps that have the scattering covariances, the power spectrum and the histogram "
+        "of a FITS map. One map is written with its header, several as a cube whose first axis counts.",
+    )
+    parser.add_argument("map", metavar="MAP.fits", type=Path, help="the map to imitate")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT.fits", type=Path, required=True,
+        help="the new maps, written when all of them are there",
+    )  # fmt: skip
+    parser.add_argument(
+        "-n", "--n-samples", metavar="N", type=positive_integer, default=1,
+        help="number of maps (default: 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--log", action="store_true",
+        help="imitate the logarithm: for maps that are positive and span decades",
+    )  # fmt: skip
+    parser.add_argument(
+        "--reflect", action="store_true",
+        help="the map is not periodic: continue it by its mirror image (four times slower)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-iter", metavar="N", type=positive_integer, default=200,
+        help="length of the search (default: 200)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--hdu", metavar="N", type=int, help="number of the HDU (default: the first with an image)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--random-state", type=seed, default=0, metavar="N", help="seed (default: 0)"
+    )
+    parser.set_defaults(run=synthesize)
+
+
+def synthesize(arguments):
+    """Run the command.
+
+    Returns
+    -------
+    code : int
+        0; 1 for a map that cannot be imitated; 2 for a wrong argument.
+
+    Raises
+    ------
+    OSError
+        A file that cannot be read or written.
+    """
+    output = arguments.output
+    if output.suffix.lower() not in SUFFIXES:
+        return _fail(f"{output} has no name of an uncompressed FITS file; expected .fits.", 2)
+    if os.path.lexists(output) and not arguments.overwrite:
+        raise FileExistsError(f"{output} exists; expected a new file, or --overwrite.")
+    if not output.resolve().parent.is_dir():
+        raise FileNotFoundError(f"{output.parent} is no folder; expected one to write to.")
+    try:
+        image, header = _read(arguments)
+        new = _draw(image, arguments)
+    except ValueError as error:
+        return _fail(error, 1)
+    _write(new, header, arguments)
+    if not arguments.quiet:
+        print(f"wrote {output}")
+    return 0
+
+
+def _fail(message, code):
+    print(f"skastro: {str(message).splitlines()[0]}", file=sys.stderr)
+    return code
+
+
+def _read(arguments):
+    """The map, without axes of length one, and its header."""
+    import numpy as np
+    from astropy.io import fits
+
+    with fits.open(arguments.map) as hdus:
+        numbers = range(len(hdus)) if arguments.hdu is None else [arguments.hdu]
+        for number in numbers:
+            if not -len(hdus) <= number < len(hdus):
+                raise ValueError(f"{arguments.map} has {len(hdus)} HDUs; expected one of them.")
+            if hdus[number].is_image and hdus[number].data is not None:
+                values, header = hdus[number].data, hdus[number].header.copy()
+                break
+        else:
+            raise ValueError(f"{arguments.map} has no image there; expected one.")
+        image = np.squeeze(np.asarray(values, dtype=np.float64))
+    if image.ndim != 2:
+        raise ValueError(
+            f"{arguments.map} has an image of shape {np.shape(values)}; expected a map (h, w)."
+        )
+    return image, header
+
+
+def _draw(image, arguments):
+    import numpy as np
+
+    from skastro.scattering import ScatteringTransform
+
+    if arguments.log:
+        if not (image > 0).all():
+            raise ValueError(
+                f"{arguments.map} goes down to {np.nanmin(image):.4g}; expected values above 0 with --log."
+            )
+        image = np.log(image)
+    boundary = "reflect" if arguments.reflect else "periodic"
+    transform = ScatteringTransform(list(FAMILIES), boundary=boundary).fit(image[None])
+    new = transform.synthesize(
+        arguments.n_samples,
+        # one constant map is told from others by `transform` alone
+        target=image[None],
+        max_iter=arguments.max_iter,
+        random_state=arguments.random_state,
+        verbose=0 if arguments.quiet else 1,
+    )
+    return np.exp(new) if arguments.log else new
+
+
+def _write(new, header, arguments):
+    from importlib.metadata import version
+
+    from astropy.io import fits
+
+    from skastro.files import replacing
+
+    for key in (
+        "NAXIS",
+        "NAXIS1",
+        "NAXIS2",
+        "NAXIS3",
+        "NAXIS4",
+        "BITPIX",
+        "BSCALE",
+        "BZERO",
+        "BLANK",
+        "DATAMIN",
+        "DATAMAX",
+    ):
+        header.remove(key, ignore_missing=True)
+    header["HISTORY"] = (
+        f"skastro {version('skastro')}: synthesized from {arguments.map.name}, "
+        f"max_iter={arguments.max_iter}, random_state={arguments.random_state}, log={arguments.log}"
+    )
+    hdu = fits.PrimaryHDU(new[0] if len(new) == 1 else new, header)
+    with replacing(arguments.output) as temporary:
+        hdu.writeto(temporary, overwrite=True)
