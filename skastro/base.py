@@ -122,15 +122,15 @@ class Net(NeuralNet):
     """A skorch net over ready datasets: `partial_fit((train, valid))`.
 
     Beside skorch's parameters: `schedule` of the learning rate, `batch_growth`, `patience`,
-    `progress`, and `batch_transform`, called on each training batch with its inputs, its tuple of
-    targets and a `torch.Generator` on their device; what it returns takes their place. The weights
-    of the best epoch (validation loss, or training loss without validation rows) are put back at
-    the end, after an interruption too.
+    `progress`, `max_norm` (longer gradients are cut to it), and `batch_transform`, called on each
+    training batch with its inputs, its tuple of targets and a `torch.Generator` on their device;
+    what it returns takes their place. The weights of the best epoch (validation loss, or training
+    loss without validation rows) are put back at the end, after an interruption too.
     """
 
     def __init__(
         self, *args, schedule="one_cycle", batch_growth=1.0, patience=None, progress=False,
-        generator=None, batch_transform=None, **kwargs,
+        generator=None, batch_transform=None, max_norm=None, **kwargs,
     ):  # fmt: skip
         super().__init__(*args, **kwargs)
         self.schedule = schedule
@@ -139,6 +139,7 @@ class Net(NeuralNet):
         self.progress = progress
         self.generator = generator
         self.batch_transform = batch_transform
+        self.max_norm = max_norm
 
     @property
     def _default_callbacks(self):
@@ -230,6 +231,8 @@ class Net(NeuralNet):
         if self.callbacks_:
             parameters = self.module_.named_parameters()
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+        if self.max_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.module_.parameters(), self.max_norm)
         self.optimizer_.step()
         return {"loss": loss, "y_pred": y_pred}
 
@@ -348,6 +351,9 @@ class NetEstimator(BaseEstimator):
         "random_state": ["random_state"],
     }
 
+    # gradients of a batch longer than that are cut to it; None: as they come
+    _max_norm = None
+
     def _make_module(self):
         raise TypeError(f"{type(self).__name__} must define _make_module.")
 
@@ -383,6 +389,7 @@ class NetEstimator(BaseEstimator):
             patience=self.patience,
             progress=self.verbose > 0,
             generator=generator,
+            max_norm=self._max_norm,
             train_split=None,
             callbacks=copy.deepcopy(self.callbacks) or [],
             device=str(device),

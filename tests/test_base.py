@@ -297,6 +297,22 @@ def test_batch_transform_is_drawn_anew_each_step_but_once_for_validation():
     assert calls[:4] == calls[4:]
 
 
+def test_long_gradients_are_cut(monkeypatch):
+    lengths = {}
+    for limit in (None, 1e-3):
+        seen = lengths[limit] = []
+
+        def step(self, closure=None, seen=seen):
+            gradients = [p.grad for group in self.param_groups for p in group["params"]]
+            seen.append(float(torch.cat([g.flatten() for g in gradients]).norm()))
+
+        monkeypatch.setattr(torch.optim.AdamW, "step", step)
+        monkeypatch.setattr(Line, "_max_norm", limit)
+        Line().fit(torch.randn(60, 1, generator=torch.Generator().manual_seed(0)))
+    assert max(lengths[None]) > 0.1
+    np.testing.assert_allclose(lengths[1e-3], 1e-3, rtol=1e-2)
+
+
 def test_batch_transform_may_weigh_and_replace_targets():
     def transform(x, targets, generator):
         # the line through the origin with slope 3, and one row without weight

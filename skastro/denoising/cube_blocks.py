@@ -186,13 +186,13 @@ class CubeBlocks:
     def _tiles(self, cube):
         """The blocks of rows of a cube, and the rows of a block without its halo."""
         n_rows = cube.shape[0]
-        # masks and windows take several times what is read: a sixth of the memory, with the halo
-        rows = rows_within(self.max_memory // 6, 4 * int(np.prod(cube.shape[1:])))
+        # masks and windows take several times what is read: a seventh of the memory, with the halo
+        rows = rows_within(self.max_memory // 7, 4 * int(np.prod(cube.shape[1:])))
         if len(cube.shape) == 2 or rows >= n_rows:
             return list(row_tiles(n_rows, n_rows)), n_rows
         # the grid of tiles of a block falls in line with that of the cube
         unit = 1 if self.patches_ is None else self.patches_.tile[0]
-        reach = 0 if self.patches_ is None else self.patches_.margin[0] + unit
+        reach = 0 if self.patches_ is None else self.patches_.margin[0] - 1
         grown = self._mask_options()["n_dilate"] + self.n_dilate
         halo = -(-max(reach, grown) // unit) * unit
         rows = max(unit, (rows - 2 * halo) // unit * unit)

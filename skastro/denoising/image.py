@@ -145,6 +145,8 @@ class ImageDenoiser(ImageTransformer, NetEstimator):
     }
     # activations of the network, all levels together
     _overhead = 128
+    # one bad batch of several noises must not undo what was learnt
+    _max_norm = 0.5
 
     def __init__(
         self,
