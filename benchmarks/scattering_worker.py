@@ -6,7 +6,8 @@ build     of `case` for images of the shape that is sent; answers with the secon
 run       once, forward or (`gradient`) forward and backward; the seconds of the processor
 values    the coefficients of the images
 synthesis of scattering_transform: maps like the one that is sent, and the seconds of the processor
-memory    how far the memory of this process grows in a run, its first, above what it has before
+memory    how far the memory of this process grows above what it has: of many images after a run of one, of a
+          single image in the first run
 """
 
 import json
@@ -149,6 +150,9 @@ def main():
             answer = {"seconds": time.process_time() - start, "wrote": True}
             np.savez(folder / "out.npz", maps=np.asarray(maps).reshape(target.shape))
         elif request["do"] == "memory":
+            if len(images) > 1:
+                # what is made at the first call belongs to the filters
+                run(statistics, images[:1], request["gradient"])
             before = memory("VmRSS")
             with open("/proc/self/clear_refs", "w") as file:
                 file.write("5")
