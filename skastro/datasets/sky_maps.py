@@ -78,6 +78,7 @@ def load_dust_map(stokes="I", *, periodic=False):
         With the attributes
 
         map : ndarray of shape (256, 256), or (n_stokes, 256, 256) for several, float32
+            One map for each Stokes parameter.
         stokes : str
             As given.
         periodic : bool
@@ -142,6 +143,7 @@ def load_cib_map():
         With the attributes
 
         map : ndarray of shape (256, 256), float32
+            The patch.
         periodic : bool
             False.
         unit : None
