@@ -30,10 +30,7 @@ print(dust.shape)
 # Averages over orientations leave some 1,500 of them.
 
 transform = ScatteringTransform("covariance", reduction="isotropic").fit(dust)
-display = StatisticsDisplay.from_values(
-    transform.transform(dust)[0], transform.get_feature_names_out()
-)
-display.plot()
+StatisticsDisplay.from_values(transform.transform(dust)[0], transform.get_feature_names_out())
 plt.show()
 
 # %%
@@ -54,6 +51,5 @@ print(f"two maps in {time.perf_counter() - start:.0f} s")
 # of what lies above a level agree; how it is connected (the Euler characteristic) less so.
 
 display = SynthesisDisplay.from_maps(dust, new, periodic=True)
-display.plot()
 plt.show()
 print({key: round(float(value), 3) for key, value in display.summary.items()})
