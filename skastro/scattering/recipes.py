@@ -21,7 +21,7 @@ CROSS = ("covariance", "phase_harmonics", "power_spectrum")
 REDUCIBLE = ("wst", "covariance")
 REDUCTIONS = {"isotropic": (isotropic,), "angular": (angular,), "scale": (angular, scales)}
 # few numbers, and the weight that they have beside scattering statistics
-LIGHT, WEIGHT = ("power_spectrum", "pdf"), 3e-4
+LIGHT, WEIGHT = ("power_spectrum", "pdf"), 3e-3
 
 
 def make_statistics(family, shape, n_scales, n_orientations, **options):
