@@ -1,5 +1,7 @@
 """Types of the arguments of the command line, with errors that say what was expected."""
 
+import os
+import sys
 from argparse import ArgumentTypeError
 from math import isfinite
 from pathlib import Path
@@ -120,3 +122,44 @@ def noise_level(text):
     (0.2, 'noise.fits')
     """
     return Path(text) if _number(text) is None else positive_number(text)
+
+
+def check_output(path, overwrite):
+    """Check, before any work, that a FITS file can be written.
+
+    Parameters
+    ----------
+    path : Path
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    ValueError
+        The name is not that of an uncompressed FITS file.
+    OSError
+        The file exists, or its folder cannot be written to.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from skastro.arguments import check_output
+    >>> check_output(Path("cube.txt"), overwrite=False)
+    Traceback (most recent call last):
+        ...
+    ValueError: cube.txt has no name of an uncompressed FITS file; expected .fits.
+    """
+    if path.suffix.lower() not in (".fits", ".fit", ".fts"):
+        raise ValueError(f"{path} has no name of an uncompressed FITS file; expected .fits.")
+    if os.path.lexists(path) and not overwrite:
+        raise FileExistsError(f"{path} exists; expected a new file, or --overwrite.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; expected a file.")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"{path.parent} is no folder that can be written to.")
+
+
+def fail(message, code):
+    """Say in one line what is wrong, and hand on the code that the command ends with."""
+    print(f"skastro: {str(message).splitlines()[0]}", file=sys.stderr)
+    return code

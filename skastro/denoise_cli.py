@@ -1,10 +1,15 @@
 """``skastro denoise``: a FITS cube in, a FITS cube out."""
 
-import os
-import sys
 from pathlib import Path
 
-from skastro.arguments import noise_level, positive_integer, positive_number, seed
+from skastro.arguments import (
+    check_output,
+    fail,
+    noise_level,
+    positive_integer,
+    positive_number,
+    seed,
+)
 
 __all__ = ["add_denoise", "denoise"]
 
@@ -96,12 +101,12 @@ def denoise(arguments):
     try:
         cube = read_cube(arguments.cube, name="CUBE.fits")
     except ValueError as error:
-        return _fail(error, 1)
+        return fail(error, 1)
     try:
         sigma = _read_sigma(arguments.sigma, cube)
         signal_mask = _read_mask(arguments.mask, cube)
     except ValueError as error:
-        return _fail(error, 2)
+        return fail(error, 2)
     method = _make(arguments)
     try:
         method.fit(cube, sigma=sigma, signal_mask=signal_mask)
@@ -114,16 +119,11 @@ def denoise(arguments):
         else:
             _write(method, cube, arguments)
     except ValueError as error:
-        return _fail(error, 1)
+        return fail(error, 1)
     if not arguments.quiet:
         for path in _outputs(arguments):
             print(f"wrote {path}")
     return 0
-
-
-def _fail(message, code):
-    print(f"skastro: {str(message).splitlines()[0]}", file=sys.stderr)
-    return code
 
 
 def _outputs(arguments):
@@ -134,22 +134,18 @@ def _check_outputs(arguments):
     """A code where an output is wrong; errors of the system are raised."""
     outputs = _outputs(arguments)
     if arguments.save_std is not None and arguments.method not in NETWORKS:
-        return _fail(
+        return fail(
             f"--save-std with --method {arguments.method}, which estimates no error; expected "
             f"--method {' or '.join(NETWORKS)}.",
             2,
         )
     if len(outputs) == 2 and outputs[0].resolve() == outputs[1].resolve():
-        return _fail(f"--save-std {outputs[1]} is the file of --output; expected another.", 2)
+        return fail(f"--save-std {outputs[1]} is the file of --output; expected another.", 2)
     for path in outputs:
-        if path.suffix.lower() not in (".fits", ".fit", ".fts"):
-            return _fail(f"{path} has no name of an uncompressed FITS file; expected .fits.", 2)
-        if os.path.lexists(path) and not arguments.overwrite:
-            raise FileExistsError(f"{path} exists; expected a new file, or --overwrite.")
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder; expected a file.")
-        if not os.access(path.parent, os.W_OK):
-            raise PermissionError(f"{path.parent} is no folder that can be written to.")
+        try:
+            check_output(path, arguments.overwrite)
+        except ValueError as error:
+            return fail(error, 2)
     return 0
 
 

@@ -5,7 +5,7 @@ from scipy.sparse import issparse
 
 from skastro.validation import native, split_unit
 
-__all__ = ["check_maps", "check_pair_of_maps"]
+__all__ = ["check_maps", "check_pair_of_maps", "refuse_constant"]
 
 FORMS = {2: "(h, w)", 3: "(n, h, w)", 4: "(n, n_channels, h, w)"}
 
@@ -130,3 +130,23 @@ def check_pair_of_maps(X, Y, names):
             "of that size."
         )
     return X, Y
+
+
+def refuse_constant(maps):
+    """Refuse maps without variation: their ratios and logarithms mean nothing.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (n, n_channels, h, w)
+
+    Raises
+    ------
+    ValueError
+        A map is constant; its number, channel and value are named.
+    """
+    low, high = maps.min(axis=(2, 3)), maps.max(axis=(2, 3))
+    if (low == high).any():
+        i, c = (int(k) for k in np.argwhere(low == high)[0])
+        raise ValueError(
+            f"X has a constant map, number {i}, channel {c}, at {low[i, c]:.4g}; expected maps that vary."
+        )

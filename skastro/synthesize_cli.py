@@ -1,15 +1,12 @@
 """``skastro synthesize``: a FITS map in, new maps with its statistics out."""
 
-import os
-import sys
 from pathlib import Path
 
-from skastro.arguments import positive_integer, seed
+from skastro.arguments import check_output, fail, positive_integer, seed
 
 __all__ = ["add_synthesize", "synthesize"]
 
 FAMILIES = ("covariance", "power_spectrum", "pdf")
-SUFFIXES = (".fits", ".fit", ".fts")
 
 
 def add_synthesize(commands):
@@ -71,27 +68,19 @@ def synthesize(arguments):
     OSError
         A file that cannot be read or written.
     """
-    output = arguments.output
-    if output.suffix.lower() not in SUFFIXES:
-        return _fail(f"{output} has no name of an uncompressed FITS file; expected .fits.", 2)
-    if os.path.lexists(output) and not arguments.overwrite:
-        raise FileExistsError(f"{output} exists; expected a new file, or --overwrite.")
-    if not output.resolve().parent.is_dir():
-        raise FileNotFoundError(f"{output.parent} is no folder; expected one to write to.")
+    try:
+        check_output(arguments.output, arguments.overwrite)
+    except ValueError as error:
+        return fail(error, 2)
     try:
         image, header = _read(arguments)
         new = _draw(image, arguments)
     except ValueError as error:
-        return _fail(error, 1)
+        return fail(error, 1)
     _write(new, header, arguments)
     if not arguments.quiet:
-        print(f"wrote {output}")
+        print(f"wrote {arguments.output}")
     return 0
-
-
-def _fail(message, code):
-    print(f"skastro: {str(message).splitlines()[0]}", file=sys.stderr)
-    return code
 
 
 def _read(arguments):
@@ -132,8 +121,6 @@ def _draw(image, arguments):
     transform = ScatteringTransform(list(FAMILIES), boundary=boundary).fit(image[None])
     new = transform.synthesize(
         arguments.n_samples,
-        # one constant map is told from others by `transform` alone
-        target=image[None],
         max_iter=arguments.max_iter,
         random_state=arguments.random_state,
         verbose=0 if arguments.quiet else 1,

@@ -210,12 +210,12 @@ class CubeBlocks:
             level = survey_noise(cube)
         if self.gate and gated and mask is None and not table:
             tiles, rows = self._tiles(cube)
-            if np.prod(cube.shape, dtype=np.int64) > SCALE_VOXELS:
-                scale = mask_scale(cube, level, self._mask_options().get("smooth", 1.0))
+            options = self._mask_options()
+            large = np.prod(cube.shape, dtype=np.int64) > SCALE_VOXELS
+            if large or len(tiles) > 1:
+                scale = mask_scale(cube, level, options.get("smooth", 1.0))
             if len(tiles) > 1:
-                if scale is None:
-                    scale = mask_scale(cube, level, self._mask_options().get("smooth", 1.0))
-                mask = survey_mask(cube, level, self._mask_options(), scale, rows)
+                mask = survey_mask(cube, level, options, scale, rows)
         return Survey(level, mask, scale)
 
     def _block(self, cube, survey, tile, gated=True):

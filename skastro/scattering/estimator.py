@@ -4,13 +4,14 @@ from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import resolve_device, row_blocks
-from skastro.maps import check_maps
+from skastro.maps import check_maps, refuse_constant
 from skastro.scattering.filters import check_n_scales, largest_n_scales
+from skastro.scattering.map_features import MapFeatures
 from skastro.scattering.partial import check_valid_pixels, fill_from
 from skastro.scattering.recipes import FAMILIES, Several, make_statistics
 from skastro.scattering.targets import KEPT, Synthesizer
@@ -21,7 +22,7 @@ __all__ = ["ScatteringTransform"]
 OVERHEAD = 64
 
 
-class ScatteringTransform(Synthesizer, TransformerMixin, BaseEstimator):
+class ScatteringTransform(Synthesizer, MapFeatures):
     """Scattering statistics of maps, as features, and new maps that share them.
 
     A map is seen through wavelets of several scales and orientations; the means of their moduli and how
@@ -167,14 +168,14 @@ class ScatteringTransform(Synthesizer, TransformerMixin, BaseEstimator):
         ------
         ValueError
             Maps that are not real, finite and of at least 2 x 2 pixels; more scales than fit; a mask of
-            another shape or without a valid pixel.
+            another shape or without a valid pixel; a constant map.
 
         Notes
         -----
         Hidden pixels get the values of their mirror images at the nearest valid ones: the texture goes on,
         and what is measured is that of the valid part.
         """
-        valid = self._valid_pixels(X, mask)
+        valid = None if mask is None else check_valid_pixels(mask, np.shape(X)[-2:])
         maps, self.unit_ = check_maps(_filled(X, valid), ndims=(3, 4))
         self.n_channels_in_ = maps.shape[1] if maps.ndim == 4 else 1
         self.map_shape_ = tuple(maps.shape[-2:])
@@ -186,6 +187,7 @@ class ScatteringTransform(Synthesizer, TransformerMixin, BaseEstimator):
         self.n_dim_ = len(np.shape(X))
         self.statistics_ = self._make(self.map_shape_)
         maps = self._whole(maps)
+        refuse_constant(maps)
         self.maps_ = maps[:KEPT].astype(self.dtype)
         self.reference_ = None
         if self.normalization == "reference":
@@ -220,20 +222,6 @@ class ScatteringTransform(Synthesizer, TransformerMixin, BaseEstimator):
                 found = self._coefficients(statistics, block, self._moved(self.reference_))
             parts.append(found.cpu().numpy())
         return np.concatenate(parts)
-
-    def get_feature_names_out(self, input_features=None):
-        """Names of the coefficients: family, scales, orientations, channels.
-
-        Parameters
-        ----------
-        input_features : ignored
-
-        Returns
-        -------
-        names : ndarray of str, dtype object
-        """
-        check_is_fitted(self)
-        return self.feature_names_.copy()
 
     # -- from parameters to statistics
 
@@ -294,12 +282,6 @@ class ScatteringTransform(Synthesizer, TransformerMixin, BaseEstimator):
 
     # -- from maps to coefficients
 
-    def _valid_pixels(self, X, mask):
-        if mask is None:
-            return None
-        shape = np.shape(X)
-        return check_valid_pixels(mask, shape[-2:])
-
     def _read(self, X):
         valid = None
         if self.fill_ is not None:
@@ -312,13 +294,7 @@ class ScatteringTransform(Synthesizer, TransformerMixin, BaseEstimator):
             unit=self.unit_,
         )
         maps = self._whole(maps.reshape(-1, self.n_channels_in_, *self.map_shape_))
-        low, high = maps.min(axis=(2, 3)), maps.max(axis=(2, 3))
-        if (low == high).any():
-            i, c = (int(k) for k in np.argwhere(low == high)[0])
-            raise ValueError(
-                f"X has a constant map, number {i}, channel {c}, at {low[i, c]:.4g}; expected maps that "
-                "vary."
-            )
+        refuse_constant(maps)
         return maps
 
     def _whole(self, maps):
@@ -386,8 +362,6 @@ class ScatteringTransform(Synthesizer, TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

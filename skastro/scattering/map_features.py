@@ -5,7 +5,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import row_blocks
-from skastro.maps import check_maps
+from skastro.maps import check_maps, refuse_constant
 
 __all__ = ["MapFeatures"]
 
@@ -74,13 +74,7 @@ class MapFeatures(TransformerMixin, BaseEstimator):
         )
         maps = maps.reshape(-1, self.n_channels_in_, *self.map_shape_)
         if self._needs_variation():
-            low, high = maps.min(axis=(2, 3)), maps.max(axis=(2, 3))
-            if (low == high).any():
-                i, c = (int(k) for k in np.argwhere(low == high)[0])
-                raise ValueError(
-                    f"X has a constant map, number {i}, channel {c}, at {low[i, c]:.4g}; expected maps "
-                    "that vary."
-                )
+            refuse_constant(maps)
         features = np.empty((len(maps), len(self.feature_names_)))
         for rows in row_blocks(len(maps), maps[0].size * 8 * self._overhead):
             features[rows] = self._features(maps[rows].astype(np.float64))

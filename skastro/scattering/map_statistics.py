@@ -86,3 +86,28 @@ def root(a):
     """Square root, of zero slope where there is nothing."""
     some = a > 0
     return torch.where(some, torch.where(some, a, 1.0).sqrt(), 0.0)
+
+
+def check_fields(x, y, reference, shape):
+    """Check the fields given to a scattering transform, which takes nothing beside them.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, *shape), real
+    y, reference : None
+        In the signature of all statistics.
+    shape : tuple of int
+
+    Raises
+    ------
+    ValueError
+        `x` is complex or of another shape, or `y` or `reference` is given.
+    """
+    if y is not None or reference is not None:
+        name = "y" if y is not None else "reference"
+        raise ValueError(f"{name} is given; expected None: the WST has no use for it.")
+    if x.is_complex() or not x.is_floating_point():
+        raise ValueError(f"x is {x.dtype}; expected a real floating point tensor.")
+    if x.ndim != 1 + len(shape) or tuple(x.shape[1:]) != tuple(shape):
+        sides = ", ".join(map(str, shape))
+        raise ValueError(f"x has shape {tuple(x.shape)}; expected (n, {sides}).")

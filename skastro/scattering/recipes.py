@@ -65,9 +65,9 @@ class LocalWST(nn.Module):
         ]
         self.labels = {key: np.repeat(v, len(places)) for key, v in self.wst.labels.items()}
 
-    def forward(self, x):
+    def forward(self, x, y=None, reference=None):
         """Coefficients (n, n_paths * n_places) of maps (n, h, w)."""
-        return self.wst(x).flatten(1)
+        return self.wst(x, y, reference).flatten(1)
 
 
 class Several(nn.Module):
@@ -137,9 +137,7 @@ class Several(nn.Module):
             x = maps if isinstance(part, LocalWST) else whole
             other = None if a == b else x[:, b]
             own = None if reference is None else reference[i]
-            parts.append(
-                part(x[:, a], other, own) if own is not None or other is not None else part(x[:, a])
-            )
+            parts.append(part(x[:, a], other, own))
         return torch.cat(parts, 1)
 
     def _plans(self, reduction):

@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from skastro.scattering.lbfgs import BatchLBFGS
 
-__all__ = ["Synthesis", "coarse_to_fine", "gaussian_like", "synthesize"]
+__all__ = ["Synthesis", "gaussian_like", "resample", "synthesize"]
 
 
 class Synthesis(NamedTuple):
@@ -205,25 +205,6 @@ def synthesize(
     x, losses = search.minimize(fixed.reshape(len(start), -1))
     bar.close()
     return Synthesis(complete(x, every), losses * first, np.stack(history), search.n_evaluations)
-
-
-def coarse_to_fine(maps, n_levels):
-    """Low-pass versions of maps, from the coarsest: cut in Fourier space to every second frequency.
-
-    Parameters
-    ----------
-    maps : Tensor of shape (n, h, w)
-    n_levels : int
-
-    Returns
-    -------
-    pyramid : list of Tensor
-        The last is `maps`.
-    """
-    pyramid = [maps]
-    for _ in range(n_levels - 1):
-        pyramid.append(resample(pyramid[-1], [n // 2 for n in pyramid[-1].shape[1:]]))
-    return pyramid[::-1]
 
 
 def resample(maps, size):

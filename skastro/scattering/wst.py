@@ -9,6 +9,7 @@ from torch import nn
 
 from skastro.scattering.filters import check_n_orientations, check_n_scales, morlet_2d
 from skastro.scattering.folding import FoldedFilters
+from skastro.scattering.map_statistics import check_fields
 from skastro.scattering.modulus import direction, modulus
 from skastro.scattering.wst_grids import low, mean_grid, windows
 
@@ -238,14 +239,7 @@ class WST(nn.Module):
         ValueError
             If `x` is complex or not of the shape of the transform, or `y` or `reference` is given.
         """
-        if y is not None or reference is not None:
-            name = "y" if y is not None else "reference"
-            raise ValueError(f"{name} is given; expected None: the WST has no use for it.")
-        if x.is_complex() or not x.is_floating_point():
-            raise ValueError(f"x is {x.dtype}; expected a real floating point tensor.")
-        if x.ndim != 3 or tuple(x.shape[1:]) != self.shape:
-            h, w = self.shape
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (n, {h}, {w}).")
+        check_fields(x, y, reference, self.shape)
         if self._pad is not None:
             rows, columns = (torch.from_numpy(at).to(x.device) for at in self._pad)
             x = x.index_select(1, rows).index_select(2, columns)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from skastro.scattering.filters import check_n_scales
+from skastro.scattering.map_statistics import check_fields
 from skastro.scattering.modulus import norm
 
 __all__ = ["WST1D", "morlet_1d"]
@@ -246,13 +247,7 @@ class WST1D(nn.Module):
         ValueError
             If `x` is complex or not of the shape of the transform, or `y` or `reference` is given.
         """
-        if y is not None or reference is not None:
-            name = "y" if y is not None else "reference"
-            raise ValueError(f"{name} is given; expected None: the WST has no use for it.")
-        if x.is_complex() or not x.is_floating_point():
-            raise ValueError(f"x is {x.dtype}; expected a real floating point tensor.")
-        if x.ndim != 2 or tuple(x.shape[1:]) != self.shape:
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (n, {self.shape[0]}).")
+        check_fields(x, y, reference, self.shape)
         x = x.index_select(1, torch.from_numpy(self._pad).to(x.device))
         psi1, psi2 = self._psi1.to(x), self._psi2.to(x)
         X = torch.fft.fft(x)

@@ -9,6 +9,7 @@ import torch
 from scipy.special import factorial, factorial2, sph_harm_y
 from torch import nn
 
+from skastro.scattering.map_statistics import check_fields
 from skastro.scattering.modulus import norm
 
 __all__ = ["WST3D", "solid_harmonics"]
@@ -201,14 +202,7 @@ class WST3D(nn.Module):
         ValueError
             If `x` is complex or not of the shape of the transform, or `y` or `reference` is given.
         """
-        if y is not None or reference is not None:
-            name = "y" if y is not None else "reference"
-            raise ValueError(f"{name} is given; expected None: the WST has no use for it.")
-        if x.is_complex() or not x.is_floating_point():
-            raise ValueError(f"x is {x.dtype}; expected a real floating point tensor.")
-        if x.ndim != 4 or tuple(x.shape[1:]) != self.shape:
-            sides = ", ".join(map(str, self.shape))
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (n, {sides}).")
+        check_fields(x, y, reference, self.shape)
         moments = {path: [] for path in self.paths}
         X = torch.fft.fftn(x, dim=(1, 2, 3))
         for degree in range(self.max_degree + 1):

@@ -1,32 +1,24 @@
 """Scattering spectra against the public code's values, numpy's sums over pixels, and gradients."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from scattering_peers import noise, read_fields, read_peer
 
 from skastro.scattering.covariance import Covariance
 from skastro.scattering.filters import morlet_2d
 
-PEERS = Path(__file__).parents[1] / "data" / "scattering" / "peers"
 KEYS = {3: ("j2", "j3", "l2", "l3"), 4: ("j1", "j2", "j3", "l1", "l2", "l3"), 5: ("j1", "l1")}
 
 
 @pytest.fixture(scope="module")
 def fields():
-    with np.load(PEERS / "fields.npz") as file:
-        return [torch.from_numpy(file[name])[None] for name in "xy"]
+    return read_fields()
 
 
 @pytest.fixture(scope="module")
 def peer():
-    with np.load(PEERS / "scattering_transform.npz") as file:
-        return dict(file)
-
-
-def noise(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    return read_peer("scattering_transform")
 
 
 def complex_family(values, labels, family, pair=None):

@@ -1,32 +1,24 @@
 """Wavelet phase harmonics against the public code's values, brute-force sums, and gradients."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from scattering_peers import noise, read_fields, read_peer
 
 from skastro.scattering.filters_steerable import bump_steerable_2d
 from skastro.scattering.phase_harmonics import PhaseHarmonics
 
-PEERS = Path(__file__).parents[1] / "data" / "scattering" / "peers"
 ALL = ("S11", "S00", "S01", "C00", "C01", "Cphase", "S10", "C10", "Cphase_inv", "L")
 
 
 @pytest.fixture(scope="module")
 def fields():
-    with np.load(PEERS / "fields.npz") as file:
-        return [torch.from_numpy(file[name])[None] for name in "xy"]
+    return read_fields()
 
 
 @pytest.fixture(scope="module")
 def peer():
-    with np.load(PEERS / "pywph.npz") as file:
-        return dict(file)
-
-
-def noise(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    return read_peer("pywph")
 
 
 def harmonic(z, p):

@@ -5,7 +5,7 @@ import torch
 from skastro.datasets import make_fields
 from skastro.field_metrics import peak_correlation, power_spectrum
 from skastro.scattering import ScatteringTransform
-from skastro.scattering.synthesis import coarse_to_fine, gaussian_like, resample, synthesize
+from skastro.scattering.synthesis import gaussian_like, resample, synthesize
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +37,6 @@ def test_resample_keeps_the_waves_that_both_grids_hold(shape, size):
 
     found = resample(torch.from_numpy(wave(shape))[None], size)[0]
     np.testing.assert_allclose(found, wave(size), atol=1e-10)
-
-
-def test_pyramid():
-    levels = coarse_to_fine(torch.randn(2, 32, 48), 3)
-    assert [tuple(one.shape) for one in levels] == [(2, 8, 12), (2, 16, 24), (2, 32, 48)]
 
 
 def test_statistics_reach_their_target(transform, target):
