@@ -10,18 +10,34 @@ from skastro.scattering.phase_harmonics import PhaseHarmonics
 from skastro.scattering.reduction_matrices import angular, apply, isotropic, scales
 from skastro.scattering.rwst import RWST
 from skastro.scattering.spectrum import PixelDistribution, PowerSpectrum
+from skastro.scattering.topology import Topology
 from skastro.scattering.wst import WST
 
 __all__ = ["CROSS", "FAMILIES", "Several", "make_statistics"]
 
-FAMILIES = ("wst", "rwst", "covariance", "phase_harmonics", "power_spectrum", "pdf")
-# with coefficients of two maps, and a normalisation by others
+FAMILIES = (
+    "wst",
+    "rwst",
+    "covariance",
+    "phase_harmonics",
+    "power_spectrum",
+    "pdf",
+    "topology",
+)
+PLAIN = {
+    "power_spectrum": PowerSpectrum,
+    "pdf": PixelDistribution,
+    "topology": Topology,
+}  # no wavelets
+# with coefficients of two maps
 CROSS = ("covariance", "phase_harmonics", "power_spectrum")
+# with a normalisation by others
+NORMED = (*CROSS, "topology")
 # with orientations to average over, in ways that `reduction` names
 REDUCIBLE = ("wst", "covariance")
 REDUCTIONS = {"isotropic": (isotropic,), "angular": (angular,), "scale": (angular, scales)}
 # few numbers, and the weight that they have beside scattering statistics
-LIGHT, WEIGHT = ("power_spectrum", "pdf"), 3e-3
+LIGHT, WEIGHT = ("power_spectrum", "pdf", "topology"), 3e-3
 
 
 def make_statistics(family, shape, n_scales, n_orientations, **options):
@@ -40,10 +56,8 @@ def make_statistics(family, shape, n_scales, n_orientations, **options):
     -------
     statistics : nn.Module
     """
-    if family == "power_spectrum":
-        return PowerSpectrum(shape, **options)
-    if family == "pdf":
-        return PixelDistribution(shape, **options)
+    if family in PLAIN:
+        return PLAIN[family](shape, **options)
     if family == "wst" and options.get("output") == "local":
         return LocalWST(shape, n_scales, n_orientations, **options)
     kinds = {"wst": WST, "rwst": RWST, "covariance": Covariance, "phase_harmonics": PhaseHarmonics}
@@ -118,7 +132,7 @@ class Several(nn.Module):
         found = []
         for family, part, a, b in self._each():
             other = None if a == b else x[:, b]
-            found.append(part.norm(x[:, a], other) if family in CROSS else None)
+            found.append(part.norm(x[:, a], other) if family in NORMED else None)
         return found
 
     def mean_norm(self, x):

@@ -17,9 +17,9 @@ class Synthesis(NamedTuple):
     Attributes
     ----------
     maps : Tensor of shape (n_samples, h, w)
-    loss : Tensor of shape (n_samples,)
+    loss : Tensor of shape (n_samples,), or (1,) of all maps together
         Mean squared difference of the statistics from their target, over the metric.
-    history : ndarray of shape (n_iterations + 1, n_samples)
+    history : ndarray of shape (n_iterations + 1, n_samples), or (n_iterations + 1, 1)
         The losses after each iteration.
     n_evaluations : int
         Of the statistics and their gradient.
@@ -89,6 +89,7 @@ def synthesize(
     *,
     metric=None,
     known=None,
+    together=False,
     max_iter=200,
     tolerance=1e-6,
     relative_tolerance=1e-4,
@@ -98,7 +99,8 @@ def synthesize(
 ):
     """Change maps until their statistics are those asked for.
 
-    Minimises, for each map u by itself, the mean of ((statistics(u) - target) / metric)^2 by L-BFGS.
+    Minimises, for each map u by itself, the mean of ((statistics(u) - target) / metric)^2 by L-BFGS; or,
+    with `together`, that of the mean of the statistics over all maps [2]_.
 
     Parameters
     ----------
@@ -106,6 +108,7 @@ def synthesize(
         From maps (n, h, w) to (n, n_coefficients), differentiable. Complex coefficients count with
         both their parts.
     target : Tensor of shape (n_coefficients,) or (n_samples, n_coefficients)
+        The former with `together`.
     start : Tensor of shape (n_samples, h, w)
         Where the search begins, as `gaussian_like` makes it.
     metric : Tensor that broadcasts to `target`, optional
@@ -113,6 +116,8 @@ def synthesize(
         left out. None: 1.
     known : Tensor of shape (h, w) or (n_samples, h, w), optional
         Pixels that are given, NaN where they are to be found.
+    together : bool, default=False
+        Ask for the statistics on average over the maps: each keeps a scatter of its own.
     max_iter : int, default=200
     tolerance : float, default=1e-6
         A map is done when its loss is below this part of what it was at the start.
@@ -138,6 +143,8 @@ def synthesize(
     ----------
     .. [1] Bruna & Mallat, "Multiscale sparse microcanonical models", Mathematical Statistics and
        Learning 1, 257 (2019).
+    .. [2] Häggbom, Karlsmark & Andén, "Mean-field microcanonical gradient descent", arXiv:2403.08362
+       (2024).
 
     Examples
     --------
@@ -152,7 +159,12 @@ def synthesize(
     """
     shape, dtype = start.shape[1:], start.dtype
     target = torch.as_tensor(target).to(start.device)
-    target = target.expand(len(start), -1) if target.ndim == 1 else target
+    if together and target.ndim != 1:
+        raise ValueError(
+            f"target has shape {tuple(target.shape)} with together=True; expected (n_coefficients,)."
+        )
+    n_problems = 1 if together else len(start)
+    target = target.expand(n_problems, -1) if target.ndim == 1 else target
     weight = torch.ones((), dtype=dtype, device=start.device)
     if metric is not None:
         metric = torch.as_tensor(metric).to(start.device)
@@ -166,7 +178,10 @@ def synthesize(
 
     def complete(x, which):
         maps = x.view(-1, *shape)
-        return maps if free is None else torch.where(free[which], maps, fixed[which])
+        if free is None:
+            return maps
+        some = slice(None) if together else which
+        return torch.where(free[some], maps, fixed[some])
 
     def loss(x, which):
         found = statistics(complete(x, which))
@@ -174,6 +189,7 @@ def synthesize(
             raise ValueError(
                 f"target has {target.shape[1]} coefficients; expected {found.shape[1]}, as the statistics."
             )
+        found = found.mean(0, keepdim=True) if together else found
         scale = weight if weight.ndim < 2 else weight[which]
         difference = (found - target[which]) * scale
         if difference.is_complex():
@@ -189,9 +205,9 @@ def synthesize(
         bar.set_postfix(loss=f"{history[-1].max():.3g}", refresh=False)
         return callback is not None and callback(n_iter, losses)
 
-    every = torch.arange(len(start), device=start.device)
+    every = torch.arange(n_problems, device=start.device)
     with bar, torch.no_grad():
-        first = loss(fixed.reshape(len(start), -1), every)
+        first = loss(fixed.reshape(n_problems, -1), every)
     search = BatchLBFGS(
         # losses relative to the start: the tolerance means the same for all
         lambda x, which: loss(x, which) / first[which].clamp_min(torch.finfo(dtype).tiny),
@@ -202,7 +218,7 @@ def synthesize(
         callback=lambda n_iter, losses: record(n_iter, losses * first),
     )
     history.append(first.double().cpu().numpy())
-    x, losses = search.minimize(fixed.reshape(len(start), -1))
+    x, losses = search.minimize(fixed.reshape(n_problems, -1))
     bar.close()
     return Synthesis(complete(x, every), losses * first, np.stack(history), search.n_evaluations)
 

@@ -24,6 +24,7 @@ class Synthesizer:
         n_samples=1,
         target=None,
         *,
+        sampler="descent",
         start="multiscale",
         known=None,
         max_iter=200,
@@ -44,6 +45,10 @@ class Synthesizer:
         target : array-like of shape (n, h, w) or (n, n_channels, h, w), or (n_coefficients,), optional
             Maps whose mean statistics are asked for (of several, in units of their scatter); or the
             coefficients themselves, as of `transform`. None: the maps of `fit`, of which at most 16 are kept.
+        sampler : {"descent", "mean_field"}, default="descent"
+            "descent": the statistics of each map become those of the target. "mean_field": those of all
+            maps on average [2]_; a map then differs from the next as much as its statistics would by
+            chance, of at least 2 and better 10 or more maps.
         start : {"multiscale", "gaussian"} or array-like of shape (n_samples, h, w), default="multiscale"
             "gaussian": at the full size at once. Maps: where to begin. A vector of coefficients tells
             no coarser ones: it is always sought at the full size.
@@ -62,8 +67,8 @@ class Synthesizer:
         -------
         maps : ndarray of shape (n_samples, h, w) or (n_samples, n_channels, h, w)
             In the unit of the maps of `fit`.
-        history : ndarray of shape (n_iterations + 1, n_samples)
-            The loss at the full size after each iteration, if `return_history`.
+        history : ndarray of shape (n_iterations + 1, n_samples), or (n_iterations + 1, 1)
+            The loss at the full size after each iteration, if `return_history`; "mean_field" has one.
 
         Raises
         ------
@@ -74,10 +79,19 @@ class Synthesizer:
         ----------
         .. [1] Bruna & Mallat, "Multiscale sparse microcanonical models", Mathematical Statistics and
            Learning 1, 257 (2019).
+        .. [2] Häggbom, Karlsmark & Andén, "Mean-field microcanonical gradient descent", arXiv:2403.08362
+           (2024).
         """
         check_is_fitted(self)
         if not isinstance(n_samples, int | np.integer) or n_samples < 1:
             raise ValueError(f"n_samples={n_samples!r}; expected an integer of at least 1.")
+        if sampler not in ("descent", "mean_field"):
+            raise ValueError(f"sampler={sampler!r}; expected 'descent' or 'mean_field'.")
+        together = sampler == "mean_field"
+        if together and n_samples < 2:
+            raise ValueError(
+                f"n_samples={n_samples} with sampler='mean_field'; expected at least 2."
+            )
         if self.output == "local":
             raise ValueError("output='local' describes one map, not a texture; expected 'global'.")
         vector = None
@@ -126,6 +140,7 @@ class Synthesizer:
                 fresh,
                 (mean, scale),
                 known if last else None,
+                together,
                 n_iter,
                 tolerance,
                 verbose if last else 0,
@@ -135,7 +150,9 @@ class Synthesizer:
         maps = maps[:, 0] if self.n_channels_in_ == 1 and self.n_dim_ == 3 else maps
         return (maps, found.history) if return_history else maps
 
-    def _search(self, level, vector, start, fresh, unit, known, max_iter, tolerance, verbose):
+    def _search(
+        self, level, vector, start, fresh, unit, known, together, max_iter, tolerance, verbose
+    ):
         """`synthesize` at one size, for maps in units of (mean, scale)."""
         mean, scale = unit
         shape = tuple(level.shape[2:])
@@ -161,11 +178,13 @@ class Synthesizer:
             scatter = of_maps.std(0)
             scatter = scatter.clamp_min(FLOOR * scatter.median())
             metric = scatter if metric is None else metric * scatter
+        if together:
+            of_fresh, begin = of_fresh.mean(0, keepdim=True), begin.mean(0, keepdim=True)
         goal = float(_loss(of_fresh, target, metric).mean())
         share = goal / float(_loss(begin, target, metric).max().clamp_min(1e-30))
         return synthesize(
             describe,
-            target, start, metric=metric, known=known, max_iter=max_iter,
+            target, start, metric=metric, known=known, together=together, max_iter=max_iter,
             tolerance=tolerance * min(1.0, share), relative_tolerance=1e-3, verbose=verbose,
         )  # fmt: skip
 
