@@ -92,9 +92,11 @@ class Worker:
         A key of `PEERS`, or "skastro".
     threads : int
         Threads that the worker may use.
+    variables : dict of str, optional
+        Further variables of its environment.
     """
 
-    def __init__(self, script, peer, threads):
+    def __init__(self, script, peer, threads, variables=None):
         self._folder = tempfile.TemporaryDirectory(prefix="skastro-peer-")
         limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
         self._process = subprocess.Popen(
@@ -102,7 +104,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | limits | {"PYTHONWARNINGS": "ignore"},
+            env=os.environ | limits | {"PYTHONWARNINGS": "ignore"} | (variables or {}),
         )
 
     def ask(self, do, arrays=None, **options):
