@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["PEERS", "Worker", "environment"]
+__all__ = ["PEERS", "Worker", "environment", "installed"]
 
 HERE = Path(__file__).parent
 PEERS = {
@@ -41,6 +41,22 @@ def _pinned(requirement):
     return re.search(rf"^{requirement}==\S+", pins, flags=re.MULTILINE)[0]
 
 
+def _folder(name):
+    root = Path(os.environ.get("SKASTRO_PEERS", "~/.cache/skastro/peers")).expanduser()
+    return root / name
+
+
+def _wanted(name):
+    return "\n".join(map(_pinned, PEERS[name])) + "\n"
+
+
+def installed(name):
+    """Whether the environment of a peer stands, with the versions that are wanted now."""
+    # written last: an installation that was broken off is begun anew
+    done = _folder(name) / "installed.txt"
+    return done.exists() and done.read_text(encoding="utf-8") == _wanted(name)
+
+
 def environment(name):
     """Path of the Python of a peer; its environment is made at the first call.
 
@@ -51,17 +67,14 @@ def environment(name):
     """
     if name == "skastro":
         return sys.executable
-    root = Path(os.environ.get("SKASTRO_PEERS", "~/.cache/skastro/peers")).expanduser()
-    folder = root / name
+    folder, wanted = _folder(name), _wanted(name)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    # written last: an installation that was broken off is begun anew
-    done, wanted = folder / "installed.txt", "\n".join(map(_pinned, PEERS[name])) + "\n"
-    if done.exists() and done.read_text(encoding="utf-8") == wanted:
+    if installed(name):
         return python
     print(f"installing {' '.join(wanted.split())} into {folder}, once ...", file=sys.stderr)
     venv.create(folder, clear=True, with_pip=True)
     subprocess.run([python, "-m", "pip", "install", "-qq", *wanted.split()], check=True)
-    done.write_text(wanted, encoding="utf-8")
+    (folder / "installed.txt").write_text(wanted, encoding="utf-8")
     return python
 
 
@@ -79,9 +92,11 @@ class Worker:
         A key of `PEERS`, or "skastro".
     threads : int
         Threads that the worker may use.
+    variables : dict of str, optional
+        Further variables of its environment.
     """
 
-    def __init__(self, script, peer, threads):
+    def __init__(self, script, peer, threads, variables=None):
         self._folder = tempfile.TemporaryDirectory(prefix="skastro-peer-")
         limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
         self._process = subprocess.Popen(
@@ -89,7 +104,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | limits | {"PYTHONWARNINGS": "ignore"},
+            env=os.environ | limits | {"PYTHONWARNINGS": "ignore"} | (variables or {}),
         )
 
     def ask(self, do, arrays=None, **options):

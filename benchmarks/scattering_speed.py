@@ -3,9 +3,10 @@
     python benchmarks/scattering_speed.py
 
 The same 256 x 256 images for all. Each package runs in a process of its own, in turns; seconds are those of
-the processor, the median and the least of the repetitions. The peers live in an environment that is made
-once; scattering_transform, which has no package, is a clone of its repository that
-SKASTRO_SCATTERING_TRANSFORM names.
+the processor, the median and the least of the repetitions. Beside them, in the process of ours and in turn
+with it, the FFTs that can't be avoided (scattering_limit.py): their share of our time says how far it is
+from what is possible. The peers live in an environment that is made once; scattering_transform, which has
+no package, is a clone of its repository that SKASTRO_SCATTERING_TRANSFORM names.
 """
 
 import argparse
@@ -19,6 +20,10 @@ from records import RESULTS, verdict, write_csv  # noqa: E402
 
 SIDE = 256
 CLONE = "SKASTRO_SCATTERING_TRANSFORM"
+# Where memory is measured, ours and the peers': what is large goes back to the system when it is freed.
+# The allocator of glibc keeps some of it otherwise, more or less of it from run to run.
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072"}
+LIMIT = 0.4  # least share of the FFTs that can't be avoided
 # name, ours, its peers, scales, orientations, images, least speed-up forward and with the gradient
 TASKS = [
     ("WST J=5, global", "skastro, WST", ["scattering_transform, WST"], 5, 8, 8, 4.0, None),
@@ -63,22 +68,31 @@ def compare(task, arguments):
     rows = {case: {"task": name, "method": case} for case in sides}
     for case, peer in sides.items():
         for key, gradient in (("forward_mb", False), ("gradient_mb", True)):
-            with Worker("scattering_worker.py", peer, 1) as worker:
+            with Worker("scattering_worker.py", peer, 1, MALLOC) as worker:
                 worker.ask("build", x, case=case, **size)
                 rows[case][key] = worker.ask("memory", gradient=gradient)["bytes"] / 2**20
     workers = {case: Worker("scattering_worker.py", peer, 1) for case, peer in sides.items()}
     for case, worker in workers.items():
         rows[case]["build_s"] = worker.ask("build", x, case=case, **size)["seconds"]
     for key, gradient in (("forward", False), ("gradient", True)):
-        times = {case: [] for case in sides}
+        times, limits = {case: [] for case in sides}, {"own": [], "peer": []}
         for repetition in range(arguments.repeats + 1):
             for case, worker in workers.items():
                 seconds = worker.ask("run", gradient=gradient)["seconds"]
                 if repetition:
                     times[case].append(1e3 * seconds / n_images)
+            if repetition:
+                for grids, seconds in (
+                    workers[own].ask("limit", gradient=gradient)["limits"].items()
+                ):
+                    limits[grids].append(1e3 * seconds / n_images)
         for case in sides:
             rows[case][f"{key}_ms"] = float(np.median(times[case]))
             rows[case][f"{key}_least_ms"] = min(times[case])
+            # each beside the FFTs on its own grids
+            limit = float(np.median(limits["own" if case == own else "peer"]))
+            rows[case][f"{key}_limit_ms"] = limit
+            rows[case][f"{key}_limit"] = limit / rows[case][f"{key}_ms"]
     values = {case: worker.ask("values")["arrays"]["values"] for case, worker in workers.items()}
     for worker in workers.values():
         worker.__exit__()
@@ -92,6 +106,14 @@ def compare(task, arguments):
             f"({row['gradient_ratio']:5.2f} x), {row['forward_mb']:6.0f} / {row['gradient_mb']:6.0f} MB, "
             f"difference {row['difference']:.1e}",
             flush=True,
+        )
+    for key in ("forward", "gradient"):
+        share, limit = rows[own][f"{key}_limit"], rows[own][f"{key}_limit_ms"]
+        theirs = rows[peers[0]][f"{key}_limit_ms"]
+        print(
+            f"    {key}: FFTs {limit:.1f} ms, {share:.2f} of the time, goal {LIMIT:g}: "
+            f"{verdict(share > LIMIT)}; on the peer's grids {theirs:.1f} ms, "
+            f"{theirs / rows[own][f'{key}_ms']:.2f} of ours and {rows[peers[0]][f'{key}_limit']:.2f} of its"
         )
     for peer in peers:
         for key, goal in zip(("forward", "gradient"), goals, strict=True):

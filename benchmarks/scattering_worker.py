@@ -4,12 +4,15 @@ Answers the requests of `peers.Worker`; every package, ours too, is run by this 
 
 build     of `case` for images of the shape that is sent; answers with the seconds that it took
 run       once, forward or (`gradient`) forward and backward; the seconds of the processor
+limit     of ours: the seconds of the FFTs that can't be avoided, forward or with the gradient, on the grids
+          of ours and on those of the peer
 values    the coefficients of the images
 synthesis of scattering_transform: maps like the one that is sent, and the seconds of the processor
-memory    how far the memory of this process grows above what it has: of many images after a run of one, of a
-          single image in the first run
+memory    how far the memory of this process grows, at most, above what it has after a run of one image
 """
 
+import ctypes
+import gc
 import json
 import os
 import sys
@@ -79,7 +82,12 @@ def ours(family, shape, n_scales, n_orientations, **options):
     from skastro import scattering
 
     bank = getattr(scattering, family)(shape, n_scales, n_orientations, **options)
-    return lambda x: bank(x).flatten(1)
+
+    def statistics(x):
+        return bank(x).flatten(1)
+
+    statistics.bank = bank
+    return statistics
 
 
 CASES = {
@@ -101,6 +109,21 @@ CASES = {
 def memory(key):
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith(key))
+
+
+def settled():
+    """Memory of this process without what the allocator keeps; its peak is counted from here on.
+
+    What was freed but not given back would be taken again without being seen.
+    """
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    before = memory("VmRSS")
+    if memory("VmHWM") - before > 2**22:
+        raise RuntimeError("the peak of the memory is not counted anew after 5 > clear_refs.")
+    return before
 
 
 def run(statistics, images, gradient):
@@ -133,6 +156,14 @@ def main():
             answer["seconds"] = time.process_time() - start
         elif request["do"] == "run":
             answer["seconds"] = run(statistics, images, request["gradient"])[1]
+        elif request["do"] == "limit":
+            from scattering_limit import backward, ffts, peer_ffts, seconds
+
+            counts = {"own": ffts(statistics.bank), "peer": peer_ffts(statistics.bank)}
+            if request["gradient"]:
+                counts = {grids: count + backward(count) for grids, count in counts.items()}
+            found = seconds(counts.values(), len(images))
+            answer["limits"] = dict(zip(counts, found, strict=True))
         elif request["do"] == "values":
             exact = getattr(statistics, "exact", statistics)
             np.savez(folder / "out.npz", values=run(exact, images, False)[0].numpy())
@@ -150,12 +181,9 @@ def main():
             answer = {"seconds": time.process_time() - start, "wrote": True}
             np.savez(folder / "out.npz", maps=np.asarray(maps).reshape(target.shape))
         elif request["do"] == "memory":
-            if len(images) > 1:
-                # what is made at the first call belongs to the filters
-                run(statistics, images[:1], request["gradient"])
-            before = memory("VmRSS")
-            with open("/proc/self/clear_refs", "w") as file:
-                file.write("5")
+            # what is made at the first call belongs to the filters, or to the libraries
+            run(statistics, images[:1], request["gradient"])
+            before = settled()
             run(statistics, images, request["gradient"])
             answer["bytes"] = memory("VmHWM") - before
         print(json.dumps(answer), file=channel, flush=True)

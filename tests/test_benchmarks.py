@@ -49,6 +49,19 @@ def test_peers_are_pinned(on_path):
     assert peers._pinned("nnbma==1.0.2") == "nnbma==1.0.2"
 
 
+def test_an_environment_is_installed_once_its_versions_are_written(on_path, monkeypatch, tmp_path):
+    import peers
+
+    monkeypatch.setenv("SKASTRO_PEERS", str(tmp_path))
+    assert not peers.installed("nnbma")
+    (tmp_path / "nnbma").mkdir()
+    (tmp_path / "nnbma" / "installed.txt").write_text("nnbma==0.1\n")
+    assert not peers.installed("nnbma")
+    (tmp_path / "nnbma" / "installed.txt").write_text(peers._wanted("nnbma"))
+    assert peers.installed("nnbma")
+    assert str(peers.environment("nnbma")).startswith(str(tmp_path / "nnbma"))
+
+
 def test_worker_answers_with_arrays_and_its_end_is_seen(on_path, monkeypatch, tmp_path):
     import peers
 

@@ -81,9 +81,10 @@ class PhaseHarmonics(MapStatistics):
     Notes
     -----
     The values are those of pywph for real maps, which with non-periodic borders gives 0 wherever a
-    shift has a negative component; here that is a moment like the others. Its normalisation by the
-    first map it sees is explicit here: `norm`. For maps of which the squares leave the range of
-    float32, change the unit or use float64.
+    shift has a negative component; here that is a moment like the others. Between two maps it shifts
+    Cphase_inv at all scales, which here has the shifts of Cphase, so that moments of (x, y) are those of
+    (y, x). Its normalisation by the first map it sees is explicit here: `norm`. For maps of which the
+    squares leave the range of float32, change the unit or use float64.
 
     References
     ----------

@@ -99,6 +99,11 @@ def isotropic_average(coefficients, labels, names=None):
     ValueError
         If `labels` or `names` don't have the length of the coefficients.
 
+    Notes
+    -----
+    Each coefficient is averaged as it is: of log P00 and log S1 the mean of the logarithm. The public code
+    of the scattering spectra takes the logarithm of the mean.
+
     Examples
     --------
     >>> import torch
@@ -138,6 +143,20 @@ def angular_harmonics(coefficients, labels, names=None):
     ValueError
         If orientations are missing.
 
+    Notes
+    -----
+    The public code of [1]_ expands a covariance z and its conjugate over 2 L angles of the last wavelet, in
+    complex exponentials F[k1, .., kn]: with (cos - i sin) / sqrt 2 of each pair of harmonics, and
+    (cos + i sin) / sqrt 2 for its negative order, along each axis, F at kn = 2 m is that of our real
+    parts at order m, and F at kn = 2 m + 1 is i times that of our imaginary parts at order m + 1/2. Of
+    F and its conjugate at opposite orders it keeps one: half of the sum of squares, ours keep all of it. It
+    leaves P00 and S1 as they are.
+
+    References
+    ----------
+    .. [1] S. Cheng, R. Morel, E. Allys et al. (2024), "Scattering spectra models for physics",
+       PNAS Nexus 3, pgae103.
+
     Examples
     --------
     >>> import numpy as np
@@ -172,6 +191,11 @@ def scale_harmonics(coefficients, labels, names=None):
         The first of "j1", "j2", "j3" is k, the others are differences from it.
     names : list of str, or None
         "S2[k1=0,dj2=1,l1=0,l2=3]", ...
+
+    Notes
+    -----
+    C01 and C11 as in the public code of [1]_, after :func:`angular_harmonics`; that leaves P00 and S1
+    as they are.
 
     References
     ----------

@@ -1,23 +1,33 @@
-"""What public codes gave for two fields, and noise to try things on."""
+"""What public codes give for some fields, ours beside it, and noise to try things on."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
-PEERS = Path(__file__).parents[1] / "data" / "scattering" / "peers"
+ROOT = Path(__file__).parents[2]
+TABLES = ROOT / "tests" / "data" / "scattering" / "peers"
 
 
-def read_fields():
-    """The two fields, each a Tensor (1, 64, 64) of float64."""
-    with np.load(PEERS / "fields.npz") as file:
-        return [torch.from_numpy(file[name])[None] for name in "xy"]
+def reference():
+    """The script benchmarks/scattering_reference.py: its fields and cases."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import scattering_reference
+    finally:
+        sys.path.pop(0)
+    return scattering_reference
 
 
-def read_peer(name):
-    """Arrays of a public code."""
-    with np.load(PEERS / f"{name}.npz") as file:
-        return dict(file)
+def read_case(peer, case):
+    """Arrays that a public code gave for a case, or the versions that gave them."""
+    with np.load(TABLES / f"{peer}.npz") as file:
+        if case == "versions":
+            return file[case]
+        return {
+            key.removeprefix(f"{case}/"): file[key] for key in file if key.startswith(f"{case}/")
+        }
 
 
 def noise(*shape, seed=0, dtype=torch.float64):
