@@ -7,11 +7,12 @@ from skastro.validation import native, split_unit
 
 __all__ = ["check_maps", "check_pair_of_maps", "refuse_constant"]
 
-FORMS = {2: "(h, w)", 3: "(n, h, w)", 4: "(n, n_channels, h, w)"}
+SIDES = {1: "length", 2: "h, w", 3: "d, h, w"}
+LEADING = ("({})", "(n, {})", "(n, n_channels, {})")
 
 
-def check_maps(X, name="X", *, ndims=(2, 3, 4), n_channels=None, shape=None, unit=None):
-    """Validate maps that must be real, finite and of at least 2 x 2 pixels.
+def check_maps(X, name="X", *, ndims=(2, 3, 4), n_channels=None, shape=None, unit=None, n_dims=2):
+    """Validate maps that must be real, finite and of at least 2 pixels a side.
 
     Parameters
     ----------
@@ -27,6 +28,8 @@ def check_maps(X, name="X", *, ndims=(2, 3, 4), n_channels=None, shape=None, uni
         The expected size.
     unit : str or None
         The expected unit; a Quantity is converted to it.
+    n_dims : {1, 2, 3}, default=2
+        Of the grid: lines (length,) or volumes (d, h, w) in place of maps (h, w).
 
     Returns
     -------
@@ -68,21 +71,20 @@ def check_maps(X, name="X", *, ndims=(2, 3, 4), n_channels=None, shape=None, uni
         raise ValueError(f"{name} has maps of different shapes; expected one shape.") from error
     if np.iscomplexobj(X):
         raise ValueError(f"Complex data not supported: {name} is {X.dtype}; expected real maps.")
-    forms = " or ".join(FORMS[ndim] for ndim in ndims)
+    forms = " or ".join(LEADING[ndim - n_dims].format(SIDES[n_dims]) for ndim in ndims)
     if X.ndim not in ndims or 0 in X.shape:
-        hint = f"; for a single map give {name}[None]" if X.ndim == 2 else ""
+        hint = f"; for a single map give {name}[None]" if X.ndim == n_dims else ""
         raise ValueError(f"{name} has shape {X.shape}; expected {forms}, none of them 0{hint}.")
-    if min(X.shape[-2:]) < 2:
+    size = X.shape[-n_dims:]
+    if min(size) < 2:
         raise ValueError(
-            f"{name} has maps of {X.shape[-2]} x {X.shape[-1]} pixels; expected at least 2 x 2."
+            f"{name} has maps of {_by(size)} pixels; expected at least {_by([2] * n_dims)}."
         )
-    found = X.shape[1] if X.ndim == 4 else 1
+    found = X.shape[1] if X.ndim == n_dims + 2 else 1
     if n_channels is not None and found != n_channels:
         raise ValueError(f"{name} has {found} channel(s); expected {n_channels}, as in fit.")
-    if shape is not None and X.shape[-2:] != tuple(shape):
-        raise ValueError(
-            f"{name} has maps of {X.shape[-2]} x {X.shape[-1]} pixels; expected {shape[0]} x {shape[1]}."
-        )
+    if shape is not None and size != tuple(shape):
+        raise ValueError(f"{name} has maps of {_by(size)} pixels; expected {_by(shape)}.")
     X = native(X)
     try:
         X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
@@ -98,6 +100,10 @@ def check_maps(X, name="X", *, ndims=(2, 3, 4), n_channels=None, shape=None, uni
             "part without any."
         )
     return X, unit
+
+
+def _by(size):
+    return " x ".join(map(str, size))
 
 
 def check_pair_of_maps(X, Y, names):
@@ -137,14 +143,15 @@ def refuse_constant(maps):
 
     Parameters
     ----------
-    maps : ndarray of shape (n, n_channels, h, w)
+    maps : ndarray of shape (n, n_channels, h, w), or of another grid
 
     Raises
     ------
     ValueError
         A map is constant; its number, channel and value are named.
     """
-    low, high = maps.min(axis=(2, 3)), maps.max(axis=(2, 3))
+    grid = tuple(range(2, maps.ndim))
+    low, high = maps.min(axis=grid), maps.max(axis=grid)
     if (low == high).any():
         i, c = (int(k) for k in np.argwhere(low == high)[0])
         raise ValueError(

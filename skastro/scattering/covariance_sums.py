@@ -218,9 +218,9 @@ def half_weights(values, cut):
     """Weights (L, h, w) of a full plane -> even and odd (L, 2 H) for `narrow`."""
     n_rows, n_columns = values.shape[1:]
     rows, columns = cut
-    # both ends of the range would be one frequency where the cut is the whole plane
-    r = np.r_[: rows + (n_rows % 2 and 2 * rows + 1 == n_rows), -rows:0]
-    c = np.r_[: columns + (n_columns % 2 and 2 * columns + 1 == n_columns), -columns:0]
+    # as scattering_transform has it: both ends of the range on odd sides alone
+    r = np.r_[: rows + n_rows % 2, -rows:0]
+    c = np.r_[: columns + n_columns % 2, -columns:0]
     plus = np.zeros((len(values), 2 * rows + 1, columns + 1))
     minus = np.zeros_like(plus)
     kept = values[:, r[:, None], c]

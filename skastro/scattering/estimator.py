@@ -39,13 +39,14 @@ class ScatteringTransform(Synthesizer, MapFeatures):
     n_scales : int or None, default=None
         Number J of dyadic scales; None: the largest that fits, less one.
     n_orientations : int, default=4
-        Number L of orientations over pi.
+        Number L of orientations over pi, of maps.
     max_order : {1, 2}, default=2
         Of the "wst".
     output : {"global", "local"}, default="global"
         Of the "wst": means over the map, or maps of local means in the convention of kymatio.
     boundary : {"periodic", "reflect"}, default="periodic"
-        What lies beyond the border of a map: the opposite side, or its mirror image.
+        What lies beyond the border of a map: the opposite side, or its mirror image. Lines are always
+        mirrored, and volumes always periodic.
     pairs : {"all", "auto"} or list of tuple (a, b), default="all"
         Channels of which cross statistics are taken besides those of each ("auto": none).
     normalization : {"own", "reference"}, default="own"
@@ -56,8 +57,12 @@ class ScatteringTransform(Synthesizer, MapFeatures):
         `ScatteringReduction`.
     logarithm : bool, default=False
         Take the logarithm of the "wst" and of the power spectrum.
+    n_dims : {1, 2, 3}, default=2
+        Of the grid: lines (spectra, light curves), maps, or volumes. Of the first and the last there is
+        "wst" alone: of Morlet wavelets, and of solid harmonics.
     options : dict or None, default=None
-        Further options of a family's class, such as ``{"phase_harmonics": {"dn": 2}}``.
+        Further options of a family's class, such as ``{"phase_harmonics": {"dn": 2}}``
+        or, of lines, ``{"wst": {"quality": 1}}``.
     max_memory : int, default=2**28
         Memory for the work on a block of maps, in bytes.
     dtype : {"float32", "float64"}, default="float32"
@@ -109,6 +114,7 @@ class ScatteringTransform(Synthesizer, MapFeatures):
         "normalization": [StrOptions({"own", "reference"})],
         "reduction": [StrOptions({"isotropic", "angular", "scale"}), None],
         "logarithm": ["boolean"],
+        "n_dims": [Interval(Integral, 1, 3, closed="both")],
         "options": [dict, None],
         "max_memory": [Interval(Integral, 1, None, closed="left")],
         "dtype": [StrOptions({"float32", "float64"})],
@@ -128,6 +134,7 @@ class ScatteringTransform(Synthesizer, MapFeatures):
         normalization="own",
         reduction=None,
         logarithm=False,
+        n_dims=2,
         options=None,
         max_memory=2**28,
         dtype="float32",
@@ -143,6 +150,7 @@ class ScatteringTransform(Synthesizer, MapFeatures):
         self.normalization = normalization
         self.reduction = reduction
         self.logarithm = logarithm
+        self.n_dims = n_dims
         self.options = options
         self.max_memory = max_memory
         self.dtype = dtype
@@ -155,7 +163,7 @@ class ScatteringTransform(Synthesizer, MapFeatures):
         Parameters
         ----------
         X : array-like of shape (n, h, w) or (n, n_channels, h, w)
-            Maps. One is enough.
+            Maps. One is enough. With `n_dims`, (n, length) or (n, d, h, w), or with channels.
         y : ignored
         mask : array-like of bool of shape (h, w), optional
             True where a pixel counts, in these maps and in those to come. NaN is allowed elsewhere.
@@ -175,10 +183,11 @@ class ScatteringTransform(Synthesizer, MapFeatures):
         Hidden pixels get the values of their mirror images at the nearest valid ones: the texture goes on,
         and what is measured is that of the valid part.
         """
+        self._check_dims(mask)
         valid = None if mask is None else check_valid_pixels(mask, np.shape(X)[-2:])
-        maps, self.unit_ = check_maps(_filled(X, valid), ndims=(3, 4))
-        self.n_channels_in_ = maps.shape[1] if maps.ndim == 4 else 1
-        self.map_shape_ = tuple(maps.shape[-2:])
+        maps, self.unit_ = check_maps(_filled(X, valid), **self._forms)
+        self.n_channels_in_ = maps.shape[1] if maps.ndim == self.n_dims + 2 else 1
+        self.map_shape_ = tuple(maps.shape[-self.n_dims :])
         self.n_features_in_ = int(np.prod(self.map_shape_)) * self.n_channels_in_
         self.fill_ = None
         if valid is not None and not valid.all():
@@ -226,6 +235,25 @@ class ScatteringTransform(Synthesizer, MapFeatures):
     # -- from parameters to statistics
 
     @property
+    def _forms(self):
+        return {"ndims": (self.n_dims + 1, self.n_dims + 2), "n_dims": self.n_dims}
+
+    def _check_dims(self, mask):
+        """Refuse what only maps have."""
+        if self.n_dims == 2:
+            return
+        given = {
+            "mask": (mask is not None, None),
+            "reduction": (self.reduction is not None, None),
+            "boundary": (self.n_dims == 3 and self.boundary != "periodic", "periodic"),
+        }
+        for name, (wrong, plain) in given.items():
+            if wrong:
+                raise ValueError(
+                    f"{name} is given with n_dims={self.n_dims}; expected {plain!r}, or n_dims=2."
+                )
+
+    @property
     def _device(self):
         return resolve_device(self.device, self.dtype)
 
@@ -259,7 +287,8 @@ class ScatteringTransform(Synthesizer, MapFeatures):
             n_scales = max(1, largest_n_scales(shape) - 1) if n_scales is None else n_scales
             self.n_scales_ = check_n_scales(n_scales, shape)
         families = self._families()
-        if self.boundary == "reflect":
+        mirror = self.boundary == "reflect" and self.n_dims == 2
+        if mirror:
             shape = tuple(2 * n for n in shape)
         given = self.options or {}
         if not set(given) <= set(families):
@@ -271,14 +300,14 @@ class ScatteringTransform(Synthesizer, MapFeatures):
                 options = {"log": len(self._pairs()) == 1} | options
             if family == "wst":
                 options = {"max_order": self.max_order, "output": self.output} | options
-                if self.output == "local":
+                if self.output == "local" and self.n_dims == 2:
                     # it has its own way to mirror
                     options = {"boundary": self.boundary} | options
             own = shape
             if family == "wst" and self.output == "local":
-                own = self.map_shape_ if self.boundary == "reflect" else shape
+                own = self.map_shape_ if mirror else shape
             parts[family] = make_statistics(family, own, n_scales, self.n_orientations, **options)
-        return Several(parts, self._pairs(), self.boundary == "reflect")
+        return Several(parts, self._pairs(), mirror)
 
     # -- from maps to coefficients
 
@@ -288,7 +317,7 @@ class ScatteringTransform(Synthesizer, MapFeatures):
             valid = (self.fill_ == np.arange(len(self.fill_))).reshape(self.map_shape_)
         maps, _ = check_maps(
             _filled(X, valid),
-            ndims=(3, 4),
+            **self._forms,
             n_channels=self.n_channels_in_,
             shape=self.map_shape_,
             unit=self.unit_,
@@ -298,7 +327,7 @@ class ScatteringTransform(Synthesizer, MapFeatures):
         return maps
 
     def _whole(self, maps):
-        """Maps (n, n_channels, h, w) with their hidden pixels filled."""
+        """Maps (n, n_channels, h, w) or (n, n_channels, ...) with their hidden pixels filled."""
         if self.fill_ is None:
             return maps
         return maps.reshape(*maps.shape[:2], -1)[..., self.fill_].reshape(maps.shape)

@@ -12,6 +12,8 @@ from skastro.scattering.rwst import RWST
 from skastro.scattering.spectrum import PixelDistribution, PowerSpectrum
 from skastro.scattering.topology import Topology
 from skastro.scattering.wst import WST
+from skastro.scattering.wst_1d import WST1D
+from skastro.scattering.wst_3d import WST3D
 
 __all__ = ["CROSS", "FAMILIES", "Several", "make_statistics"]
 
@@ -46,9 +48,10 @@ def make_statistics(family, shape, n_scales, n_orientations, **options):
     Parameters
     ----------
     family : str
-        One of `FAMILIES`.
-    shape : tuple (h, w)
+        One of `FAMILIES`; of lines and volumes "wst" alone.
+    shape : tuple (h, w), (length,) or (d, h, w)
     n_scales, n_orientations : int
+        The latter of maps alone.
     **options
         Of the family's class.
 
@@ -56,10 +59,20 @@ def make_statistics(family, shape, n_scales, n_orientations, **options):
     -------
     statistics : nn.Module
     """
-    if family in PLAIN:
+    if family in PLAIN and len(shape) == 2:
         return PLAIN[family](shape, **options)
-    if family == "wst" and options.get("output") == "local":
-        return LocalWST(shape, n_scales, n_orientations, **options)
+    if len(shape) != 2 and family != "wst":
+        raise ValueError(f"family={family!r} with n_dims={len(shape)}; expected 'wst'.")
+    local = options.get("output") == "local"
+    if len(shape) == 3:
+        if options.pop("output", "global") != "global":
+            raise ValueError("output='local' with n_dims=3; expected 'global'.")
+        return WST3D(shape, n_scales, **options)
+    if family == "wst" and local:
+        given = (n_scales,) if len(shape) == 1 else (n_scales, n_orientations)
+        return LocalWST((WST1D if len(shape) == 1 else WST)(shape, *given, **options))
+    if len(shape) == 1:
+        return WST1D(shape, n_scales, **options)
     kinds = {"wst": WST, "rwst": RWST, "covariance": Covariance, "phase_harmonics": PhaseHarmonics}
     return kinds[family](shape, n_scales, n_orientations, **options)
 
@@ -67,11 +80,14 @@ def make_statistics(family, shape, n_scales, n_orientations, **options):
 class LocalWST(nn.Module):
     """Local averages of the `WST`, a coefficient for each place, with the places in the names."""
 
-    def __init__(self, *args, **options):
+    def __init__(self, wst):
         super().__init__()
-        self.wst = WST(*args, **options)
-        rows, columns = self.wst.size
-        places = [f"y={y},x={x}" for y in range(rows) for x in range(columns)]
+        self.wst = wst
+        axes = ("t",) if len(wst.size) == 1 else ("y", "x")
+        places = [
+            ",".join(f"{axis}={i}" for axis, i in zip(axes, place, strict=True))
+            for place in np.ndindex(*wst.size)
+        ]
         self.names = [
             f"{path[:-1]},{place}]" if path.endswith("]") else f"{path}[{place}]"
             for path in self.wst.names

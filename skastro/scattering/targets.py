@@ -73,7 +73,7 @@ class Synthesizer:
         Raises
         ------
         ValueError
-            A target of another size, local statistics.
+            A target of another size, local statistics, lines or volumes.
 
         References
         ----------
@@ -92,6 +92,8 @@ class Synthesizer:
             raise ValueError(
                 f"n_samples={n_samples} with sampler='mean_field'; expected at least 2."
             )
+        if self.n_dims != 2:
+            raise ValueError(f"n_dims={self.n_dims}; expected 2: only maps are made.")
         if self.output == "local":
             raise ValueError("output='local' describes one map, not a texture; expected 'global'.")
         vector = None

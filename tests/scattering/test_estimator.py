@@ -1,6 +1,7 @@
 """`ScatteringTransform` as scikit-learn sees it: shapes, names, pipelines, searches, bad input."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skastro.datasets import make_fields
-from skastro.scattering import ScatteringTransform
+from skastro.scattering import WST1D, WST3D, ScatteringTransform
 from skastro.scattering.covariance import Covariance
 
 FAMILIES = ["wst", "rwst", "covariance", "phase_harmonics", "power_spectrum", "pdf"]
@@ -243,3 +244,65 @@ def test_sides_of_any_length(shape):
     maps = np.random.default_rng(0).normal(size=(2, *shape))
     found = ScatteringTransform(["wst", "covariance"], n_scales=2).fit_transform(maps)
     assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(
+    "n_dims, shape, module, options",
+    [
+        (1, (200,), lambda: WST1D(200, 3, 2), {"quality": 2}),
+        (3, (8, 10, 9), lambda: WST3D((8, 10, 9), 2), {}),
+    ],
+)
+def test_lines_and_volumes(n_dims, shape, module, options):
+    x = np.random.default_rng(0).normal(size=(4, *shape)).astype(np.float32)
+    n_scales = 3 if n_dims == 1 else 2
+    transform = ScatteringTransform(
+        "wst", n_dims=n_dims, n_scales=n_scales, options={"wst": options}
+    )
+    found = transform.fit(x).transform(x)
+    expected = module()(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert list(transform.get_feature_names_out()) == module().names
+    # in blocks, after pickling, of two channels, in logarithms
+    small = clone(transform).set_params(max_memory=1).fit(x)
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(small)).transform(x), found, rtol=1e-5)
+    two = clone(transform).fit_transform(np.stack([x, 2 * x], 1))
+    np.testing.assert_allclose(two[:, : found.shape[1]], found, rtol=1e-5)
+    log = clone(transform).set_params(logarithm=True).fit_transform(x)
+    np.testing.assert_allclose(log[:, -5:], np.log(found[:, -5:]), rtol=1e-4)
+    with pytest.raises(ValueError, match=f"n_dims={n_dims}; expected 2: only maps are made"):
+        transform.synthesize()
+    with pytest.raises(ValueError, match=r"X has shape \(4, 4, 4, 4, 4, 4\); expected"):
+        transform.fit(np.ones((4,) * 6))
+    with pytest.raises(ValueError, match="X has maps of .* pixels; expected"):
+        transform.transform(x[..., :-1])
+    with pytest.raises(ValueError, match="X has a constant map, number 1"):
+        transform.transform(np.concatenate([x[:1], 0 * x[:1]]))
+
+
+def test_local_averages_of_lines():
+    x = np.random.default_rng(0).normal(size=(3, 128))
+    transform = ScatteringTransform("wst", n_dims=1, n_scales=4, output="local").fit(x)
+    found = transform.transform(x)
+    expected = WST1D(128, 4, output="local")(torch.from_numpy(x).float()).flatten(1)
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5)
+    assert transform.get_feature_names_out()[1] == "S0[t=1]"
+
+
+@pytest.mark.parametrize(
+    "parameters, error",
+    [
+        ({"family": "covariance"}, "family='covariance' with n_dims=3; expected 'wst'"),
+        ({"family": "pdf"}, "family='pdf' with n_dims=3; expected 'wst'"),
+        ({"boundary": "reflect"}, "boundary is given with n_dims=3; expected 'periodic'"),
+        ({"reduction": "isotropic"}, "reduction is given with n_dims=3; expected None"),
+        ({"output": "local"}, "output='local' with n_dims=3; expected 'global'"),
+        ({"n_scales": 9}, "n_scales=9 for fields of shape (8, 8, 8); expected 1 to 3"),
+    ],
+)
+def test_what_volumes_do_not_have(parameters, error):
+    volumes = np.random.default_rng(0).normal(size=(2, 8, 8, 8))
+    with pytest.raises(ValueError, match=re.escape(error)):
+        ScatteringTransform(**({"family": "wst", "n_dims": 3} | parameters)).fit(volumes)
+    with pytest.raises(ValueError, match="mask is given with n_dims=3; expected None"):
+        ScatteringTransform("wst", n_dims=3).fit(volumes, mask=np.ones((8, 8), bool))

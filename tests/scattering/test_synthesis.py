@@ -115,3 +115,61 @@ def test_targets_of_another_length():
     start = torch.zeros(1, 4, 4)
     with pytest.raises(ValueError, match="target has 3 coefficients; expected 1"):
         synthesize(lambda x: x.mean((1, 2))[:, None], torch.zeros(3), start)
+
+
+def test_mean_field_maps_are_as_diverse_as_those_of_the_process():
+    maps = make_fields(120, "lognormal", n_pixels=32, index=2.0, random_state=0).maps
+    transform = ScatteringTransform(n_scales=3, normalization="reference").fit(maps[:60])
+    target, true = transform.transform(maps[:60]).mean(axis=0), transform.transform(maps[60:])
+    scatter = true.std(axis=0)
+    some = scatter > 1e-6
+    diversity, offset = {}, {}
+    for sampler in ("descent", "mean_field"):
+        new = transform.transform(
+            transform.synthesize(10, target, sampler=sampler, max_iter=60, random_state=0)
+        )
+        diversity[sampler] = np.median(new.std(axis=0, ddof=1)[some] / scatter[some])
+        offset[sampler] = np.abs((new.mean(axis=0) - target)[some] / scatter[some]).mean()
+    assert diversity["descent"] < 0.1 and 0.4 < diversity["mean_field"] < 1.5
+    assert max(offset.values()) < 0.25
+
+
+def test_mean_field_has_one_history_and_keeps_known_pixels(transform, target):
+    known = np.full((64, 64), np.nan)
+    known[:8] = target[0, :8]
+    maps, history = transform.synthesize(
+        2, sampler="mean_field", known=known, max_iter=5, random_state=0, return_history=True
+    )
+    assert history.shape[1] == 1 and history[-1] < history[0]
+    np.testing.assert_allclose(maps[:, :8], np.stack([target[0, :8]] * 2), rtol=1e-4)
+    again = transform.synthesize(2, sampler="mean_field", known=known, max_iter=5, random_state=0)
+    np.testing.assert_array_equal(maps, again)
+
+
+def test_wrong_samplers(transform):
+    with pytest.raises(ValueError, match="sampler='langevin'; expected 'descent' or 'mean_field'"):
+        transform.synthesize(2, sampler="langevin")
+    with pytest.raises(
+        ValueError, match="n_samples=1 with sampler='mean_field'; expected at least 2"
+    ):
+        transform.synthesize(1, sampler="mean_field")
+    with pytest.raises(ValueError, match=r"target has shape \(2, 3\) with together=True"):
+        synthesize(
+            lambda x: x.mean((1, 2))[:, None],
+            torch.zeros(2, 3),
+            torch.zeros(2, 4, 4),
+            together=True,
+        )
+
+
+def test_topology_of_the_target_comes_back(target):
+    families = ["covariance", "topology"]
+    transform = ScatteringTransform(families, n_scales=4, normalization="reference").fit(target)
+    topology = np.array(
+        [name[:5] in ("area[", "perim", "euler") for name in transform.feature_names_]
+    )
+    want = transform.transform(target)
+    maps = transform.synthesize(2, random_state=0, max_iter=80)
+    plain = ScatteringTransform(n_scales=4).fit(target).synthesize(2, random_state=0, max_iter=80)
+    error = [np.abs(transform.transform(one) - want)[:, topology].mean() for one in (maps, plain)]
+    assert error[0] < 0.5 * error[1]
