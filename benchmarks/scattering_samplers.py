@@ -2,11 +2,11 @@
 
     python benchmarks/scattering_samplers.py
 
-Of 64 x 64 maps of a known process (turbulence; log-normal) half give the target, the mean of their statistics,
-and the other half say how much the statistics of one map scatter by chance. "descent" gives every map the
-target's statistics, "mean_field" gives them to the maps on average. Printed, for each family of
-coefficients: the scatter over new maps over that of true ones (1: as diverse), and how far the mean of the new
-maps is from the target, in units of the true scatter of one map. One thread; seconds of the processor.
+Of 64 x 64 maps of a known process (turbulence; log-normal) half give the target, the mean of their
+statistics, and the other half say how much the statistics of one map scatter by chance. "descent" gives every
+map the target's statistics, "mean_field" gives them to the maps on average. Printed, for each family of
+coefficients: the scatter over new maps over that of true ones (1: as diverse), and how far the mean of the
+new maps is from the target, in units of the true scatter of one map. One thread; seconds of the processor.
 """
 
 import argparse
@@ -60,7 +60,10 @@ def main():
             ["covariance", "power_spectrum"], n_scales=5, normalization="reference"
         ).fit(maps[:half])
         family = np.array([name.split("[")[0] for name in transform.get_feature_names_out()])
-        target, true = transform.transform(maps[:half]).mean(axis=0), transform.transform(maps[half:])
+        target, true = (
+            transform.transform(maps[:half]).mean(axis=0),
+            transform.transform(maps[half:]),
+        )
         for sampler in ("descent", "mean_field"):
             start = time.process_time()
             new = transform.synthesize(

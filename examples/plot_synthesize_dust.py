@@ -36,10 +36,11 @@ plt.show()
 # %%
 # New maps
 # --------
-# All orientations this time, and the power spectrum and the distribution of the pixels beside
-# them. Gaussian fields are changed until their statistics are those of the dust.
+# All orientations this time, and the power spectrum, the distribution of the pixels and the topology
+# of what lies above a level beside them. Gaussian fields are changed until their statistics are those
+# of the dust.
 
-synthesizer = ScatteringTransform(["covariance", "power_spectrum", "pdf"]).fit(dust)
+synthesizer = ScatteringTransform(["covariance", "power_spectrum", "pdf", "topology"]).fit(dust)
 start = time.perf_counter()
 new = synthesizer.synthesize(2, random_state=0, max_iter=200)
 print(f"two maps in {time.perf_counter() - start:.0f} s")
@@ -47,8 +48,8 @@ print(f"two maps in {time.perf_counter() - start:.0f} s")
 # %%
 # Beside the one they imitate
 # ---------------------------
-# They are new: no shift of one is like the target. Spectrum, histogram and the area and perimeter
-# of what lies above a level agree; how it is connected (the Euler characteristic) less so.
+# They are new: no shift of one is like the target. Spectrum, histogram and the functionals of what
+# lies above a level agree.
 
 display = SynthesisDisplay.from_maps(dust, new, periodic=True)
 plt.show()

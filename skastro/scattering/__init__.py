@@ -11,6 +11,7 @@ from skastro.scattering.reduction import (
 )
 from skastro.scattering.rwst import RWST
 from skastro.scattering.spectrum import PixelDistribution, PowerSpectrum
+from skastro.scattering.topology import Topology
 from skastro.scattering.wst import WST
 from skastro.scattering.wst_1d import WST1D
 from skastro.scattering.wst_3d import WST3D
@@ -26,6 +27,7 @@ __all__ = [
     "PowerSpectrum",
     "ScatteringReduction",
     "ScatteringTransform",
+    "Topology",
     "angular_harmonics",
     "isotropic_average",
     "scale_harmonics",

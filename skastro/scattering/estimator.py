@@ -35,7 +35,7 @@ class ScatteringTransform(Synthesizer, MapFeatures):
         "wst": wavelet scattering transform [1]_, means of moduli of one and of two orders. "rwst": the
         same, reduced to its dependence on angles [2]_. "covariance": scattering spectra [3]_.
         "phase_harmonics": moments of wavelet phase harmonics [4]_. "power_spectrum": binned. "pdf":
-        distribution of the pixels. A list: one after the other.
+        distribution of the pixels. "topology": Minkowski functionals. A list: one after the other.
     n_scales : int or None, default=None
         Number J of dyadic scales; None: the largest that fits, less one.
     n_orientations : int, default=4

@@ -14,6 +14,7 @@ __all__ = [
     "power_spectrum",
     "rwst",
     "statistics",
+    "topology",
     "wst",
 ]
 
@@ -30,10 +31,10 @@ def statistics(family, shape, n_scales=None, n_orientations=4, **options):
 
     Parameters
     ----------
-    family : {"wst", "rwst", "covariance", "phase_harmonics", "power_spectrum", "pdf"}
+    family : {"wst", "rwst", "covariance", "phase_harmonics", "power_spectrum", "pdf", "topology"}
     shape : tuple (h, w)
     n_scales : int
-        Not for "power_spectrum" and "pdf".
+        Not for "power_spectrum", "pdf" and "topology".
     n_orientations : int, default=4
     **options
         Of the family's class.
@@ -97,3 +98,8 @@ def pixel_distribution(x, **options):
     """Quantiles or moments of the pixels of maps (n, h, w), see `PixelDistribution`."""
     module = statistics("pdf", x.shape[-2:], **options)
     return module(x)
+
+
+def topology(x, *, reference=None, **options):
+    """Minkowski functionals of maps (n, h, w), see `Topology`."""
+    return _call("topology", x, None, reference, None, None, options)

@@ -37,6 +37,7 @@ def test_banks_are_made_once():
         lambda x: functional.phase_harmonics(x, 2, 2),
         functional.power_spectrum,
         functional.pixel_distribution,
+        functional.topology,
     ],
 )
 def test_gradients_by_finite_differences(maps, function):
