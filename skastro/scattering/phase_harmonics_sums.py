@@ -20,6 +20,14 @@ def unit_phase(z):
     return square * inverse, z * inverse
 
 
+def _filter(X, pairs, out=None):
+    """Complex X times real values that stand twice: torch makes a complex copy of real ones each time."""
+    if out is None:
+        return torch.view_as_complex(torch.view_as_real(X) * pairs)
+    torch.mul(torch.view_as_real(X), pairs, out=torch.view_as_real(out))
+    return out
+
+
 class _Planes:
     """A coarse field, its phase and its modulus in memory used again for the next one."""
 
@@ -29,8 +37,8 @@ class _Planes:
         self.modulus, self.inverse = (torch.empty_like(Y.real) for _ in range(2))
 
     def load(self, Y, psi):
-        """Take in z = Y * psi: `power` is its phase, `modulus` its modulus; z is returned."""
-        torch.mul(Y, psi, out=self.spectrum)
+        """Take in z = Y * psi, of pairs (h, w, 2): `power` is its phase, `modulus` its modulus; z is returned."""
+        _filter(Y, psi, self.spectrum)
         z = torch.fft.ifft2(self.spectrum, norm="forward")
         pairs = torch.view_as_real(z)
         torch.mul(pairs, pairs, out=self.pairs)
@@ -52,7 +60,7 @@ class _Planes:
 
 def _first(X, psi, shifts, l, n_first):  # noqa: E741
     """z_1 of an orientation at each shift, (n, T, pixels) for each scale."""
-    z = (X * psi[j1, l] for j1 in range(min(n_first, len(psi) - 1)))
+    z = (_filter(X, psi[j1, l]) for j1 in range(min(n_first, len(psi) - 1)))
     z = (s[:, None] if shifts is None else s[:, None] * shifts[l] for s in z)
     return [torch.fft.ifft2(s, norm="forward").flatten(2) for s in z]
 
@@ -60,7 +68,7 @@ def _first(X, psi, shifts, l, n_first):  # noqa: E741
 class _Coupled(torch.autograd.Function):
     """<z_1(u + tau) conj([z_2]^p)>, p = 2^(j2 - j1), of spectra X and Y on one grid.
 
-    psi (k, L, h, w) are the wavelets from the finest scale of the grid on; the first `n_first` are
+    psi (k, L, h, w, 2) are the wavelets from the finest scale of the grid on, each value twice; the first `n_first` are
     those of factor 1; shifts (L, T, h, w) their phases or None. Returns (pairs, L, n, T), pairs in the
     order of (j2, falling j1). Everything is computed again in the backward pass: it is cheaper to
     compute than to keep.
@@ -70,21 +78,23 @@ class _Coupled(torch.autograd.Function):
     def forward(ctx, X, Y, psi, shifts, n_first):
         ctx.save_for_backward(X, Y, psi, shifts)
         ctx.n_first = n_first
-        k, L, h, w = psi.shape
+        k, L, h, w, _ = psi.shape
         out, planes = [], _Planes(Y)
         for l in range(L):  # noqa: E741
             first = _first(X, psi, shifts, l, n_first)
             for j2 in range(1, k):
                 planes.load(Y, psi[j2, l])
+                # once here: a product with a lazy conjugate copies it each time
+                planes.power.conj_physical_()
                 for j1 in planes.pairs_with(j2, n_first):
-                    harmonic = planes.harmonic.flatten(1)[..., None].conj()
-                    out.append(torch.matmul(first[j1], harmonic)[..., 0])
+                    harmonic = planes.harmonic.flatten(1)[..., None]
+                    out.append(torch.bmm(first[j1], harmonic)[..., 0])
         return torch.stack(out).div_(h * w).unflatten(0, (L, -1)).transpose(0, 1)
 
     @staticmethod
     def backward(ctx, g):
         X, Y, psi, shifts = ctx.saved_tensors
-        k, L, h, w = psi.shape
+        k, L, h, w, _ = psi.shape
         g = g / (h * w)
         gX, gY = torch.zeros_like(X), torch.zeros_like(Y)
         planes, total, product = _Planes(Y), torch.empty_like(Y), torch.empty_like(Y)
@@ -113,13 +123,11 @@ class _Coupled(torch.autograd.Function):
                     total += product
                 total *= phase
                 gz = torch.fft.fft2(total)
-                gz *= psi[j2, l]
-                gY += gz
+                gY += _filter(gz, psi[j2, l], gz)
             for j1, gz in enumerate(g_first):
                 gz = torch.fft.fft2(gz.unflatten(-1, (h, w)))
                 gz = gz[:, 0] if shifts is None else (gz * shifts[l].conj()).sum(1)
-                gz *= psi[j1, l]
-                gX += gz
+                gX += _filter(gz, psi[j1, l], gz)
         return gX, gY, None, None, None
 
 
@@ -153,7 +161,8 @@ class PhaseCoupling(Constants):
                 for m, n in zip(size, shape, strict=True)
             ]
             grid = np.ix_(*index)
-            self.keep(f"psi{start}", psi[start:, :, *grid])
+            pairs = np.repeat(psi[start:, :, *grid][..., None], 2, axis=-1)
+            self.keep(f"psi{start}", pairs)
             flat = (np.arange(shape[0] * shape[1]).reshape(shape)[grid]).ravel()
             self.keep(f"index{start}", None if size == tuple(shape) else flat)
             self.keep(f"shifts{start}", None)
