@@ -11,6 +11,8 @@ from skastro.scattering.reduction import (
 )
 from skastro.scattering.rwst import RWST
 from skastro.scattering.spectrum import PixelDistribution, PowerSpectrum
+from skastro.scattering.sphere import SphericalCovariance
+from skastro.scattering.sphere_estimator import SphericalScatteringTransform
 from skastro.scattering.wst import WST
 from skastro.scattering.wst_1d import WST1D
 from skastro.scattering.wst_3d import WST3D
@@ -26,6 +28,8 @@ __all__ = [
     "PowerSpectrum",
     "ScatteringReduction",
     "ScatteringTransform",
+    "SphericalCovariance",
+    "SphericalScatteringTransform",
     "angular_harmonics",
     "isotropic_average",
     "scale_harmonics",

@@ -1,0 +1,211 @@
+"""Oriented wavelets on HEALPix grids: a small stencil around each pixel, the same at every resolution."""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from skastro.scattering.map_statistics import Constants
+from skastro.scattering.sphere_grid import Neighbours
+
+__all__ = ["CENTRE", "Level", "apply_stencil", "low_pass_weights", "wavelet_weights"]
+
+CENTRE = 0.5 * np.pi  # of the band of a wavelet, radians a pixel of its grid
+WIDTH = 1.2  # of its envelope, pixels
+SMOOTHING = 1.0  # deviation of the Gaussian before a map is degraded, pixels
+RADIUS = 3.5  # of the stencils, pixels
+BLOCK = 2**24  # bytes of neighbours gathered together
+WEIGHTS_BLOCK = 2**14  # pixels whose weights are made together
+
+
+def _envelope(distance, missing, width):
+    """Gaussian of sum 1, brought to zero at the edge: who is just inside must not matter."""
+    edge = np.clip(RADIUS - distance, 0.0, 1.0)
+    weights = np.exp(-0.5 * (distance / width) ** 2) * np.sin(0.5 * np.pi * edge) ** 2
+    weights[missing] = 0.0
+    return weights / weights.sum(1, keepdims=True)
+
+
+def low_pass_weights(distance, missing):
+    """Weights (n, K) of what smooths a map before it is degraded; of sum 1."""
+    return _envelope(distance, missing, SMOOTHING)
+
+
+def envelope_weights(distance, missing):
+    """Weights (n, K) of the widest envelope; of sum 1."""
+    return _envelope(distance, missing, WIDTH)
+
+
+def wavelet_weights(distance, bearing, missing, n_orientations, n_degraded=0):
+    r"""Stencils of the wavelets of all orientations, for a map that was degraded some times.
+
+    Parameters
+    ----------
+    distance, bearing : ndarray of shape (n, K)
+        Of the neighbours, in pixels and in radians from the north.
+    missing : ndarray of bool of shape (n, K)
+    n_orientations : int
+        Wave vectors at 0, pi / L, ... from the north towards the east.
+    n_degraded : int
+        How often the map was smoothed and degraded. Each time narrows the band of a map from above: the
+        stencil makes up for it, so that both together are the same function of the frequency in pixels.
+
+    Returns
+    -------
+    weights : ndarray of shape (n, 2 * n_orientations, K)
+        Real and imaginary part of each orientation; of sum 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skastro.scattering.sphere_grid import Neighbours
+    >>> from skastro.scattering.sphere_wavelets import RADIUS, wavelet_weights
+    >>> near = Neighbours.of(8, RADIUS)
+    >>> weights = wavelet_weights(*near.polar(slice(None)), near.missing, 4)
+    >>> weights.shape[:2], bool(np.abs(weights.sum(2)).max() < 1e-12)
+    ((192, 8), True)
+    """
+    # variance of all smoothings so far, and of the means of four children, in pixels of this grid
+    blurred = (SMOOTHING**2 + 0.25) * (1.0 - 0.25**n_degraded) / 3.0
+    width = np.sqrt(WIDTH**2 - blurred)
+    centre = CENTRE * WIDTH**2 / width**2
+    gain = np.exp(0.5 * ((centre * width) ** 2 - (CENTRE * WIDTH) ** 2))
+    envelope = gain * _envelope(distance, missing, width)
+    theta = np.pi * np.arange(n_orientations) / n_orientations
+    phase = centre * distance[:, None] * np.cos(bearing[:, None] - theta[:, None])
+    wave = np.exp(1j * phase)
+    mean = (envelope[:, None] * wave).sum(2, keepdims=True) / gain
+    weights = envelope[:, None] * (wave - mean)
+    return np.stack([weights.real, weights.imag], 2).reshape(len(distance), -1, distance.shape[1])
+
+
+def apply_stencil(fields, weights, index):
+    """Weighted sums over neighbours, with the weights of one quadrant for all four.
+
+    Parameters
+    ----------
+    fields : Tensor of shape (n_rows, n, 4)
+        As of `to_quadrants`.
+    weights : Tensor of shape (n_rows, R, K)
+    index : Tensor of int of shape (n_rows, K)
+        As of `Neighbours`.
+
+    Returns
+    -------
+    sums : Tensor of shape (n_rows, R, n, 4)
+        Differentiable with respect to the fields.
+    """
+    return _Stencil.apply(fields, weights, index)
+
+
+class _Stencil(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, fields, weights, index):
+        ctx.save_for_backward(weights, index)
+        rows, n, _ = fields.shape
+        # row q * rows + m: what the quadrants see in theirs and q further, side by side
+        table = torch.cat([fields.roll(-q, 2) for q in range(4)]).flatten(1)
+        out = table.new_empty(rows, weights.shape[1], table.shape[1])
+        for block in _blocks(index, table):
+            out[block] = torch.bmm(weights[block], functional.embedding(index[block], table))
+        return out.unflatten(2, (n, 4))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        weights, index = ctx.saved_tensors
+        rows, _, n, _ = gradient.shape
+        gradient = gradient.flatten(2)
+        table = gradient.new_zeros(4 * rows, 4 * n)
+        for block in _blocks(index, table):
+            shares = torch.bmm(weights[block].mT, gradient[block]).flatten(0, 1)
+            to = index[block].flatten().long()[:, None].expand_as(shares)
+            table.scatter_add_(0, to, shares)
+        table = table.view(4, rows, n, 4)
+        return sum(table[q].roll(q, 2) for q in range(4)), None, None
+
+
+def _blocks(index, table):
+    step = max(1, BLOCK // (index.shape[1] * table.shape[1] * table.element_size()))
+    return [slice(start, start + step) for start in range(0, len(index), step)]
+
+
+class Level(Constants):
+    """Stencils of one resolution.
+
+    Parameters
+    ----------
+    nside : int
+    n_orientations : int
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skastro.scattering.sphere_grid import to_quadrants
+    >>> from skastro.scattering.sphere_wavelets import Level
+    >>> level = Level(8, n_orientations=4)
+    >>> x = torch.randn(1, 768, generator=torch.Generator().manual_seed(0))
+    >>> level.wavelets(to_quadrants(x)).shape
+    torch.Size([192, 8, 1, 4])
+    """
+
+    def __init__(self, nside, n_orientations):
+        super().__init__()
+        self.nside, self.n_orientations = nside, n_orientations
+
+    def __getstate__(self):
+        # found and made again
+        return {**super().__getstate__(), "_arrays": {}}
+
+    @property
+    def near(self):
+        return Neighbours.of(self.nside, RADIUS)
+
+    def wavelets(self, fields, n_degraded=0):
+        """Wavelet fields: real and imaginary parts (n_rows, 2 L, n, 4) of fields (n_rows, n, 4)."""
+        L = self.n_orientations
+
+        def make(distance, bearing, missing):
+            return wavelet_weights(distance, bearing, missing, L, n_degraded)
+
+        return apply_stencil(fields, *self._weights(f"wavelets{n_degraded}", 2 * L, make, fields))
+
+    def smooth(self, fields):
+        """Fields (n_rows, n, 4) seen through the Gaussian that goes before a coarser grid."""
+        weights = self._weights("smooth", 1, _low, fields)
+        return apply_stencil(fields, *weights).squeeze(1)
+
+    def seen(self, fields):
+        """Means of fields under the envelope of the wavelets."""
+        weights = self._weights("envelope", 1, _wide, fields)
+        return apply_stencil(fields, *weights).squeeze(1)
+
+    def degrade(self, fields):
+        """Fields (n_rows, n, 4) on the next coarser grid, (n_rows / 4, n, 4)."""
+        # the four children of a pixel follow one another
+        return self.smooth(fields).unflatten(0, (-1, 4)).mean(1)
+
+    def _weights(self, name, n_stencils, make, like):
+        """Weights and index, made once for each dtype and device."""
+        key = name, like.dtype, like.device
+        at = "index", like.device
+        near = self.near
+        with torch.inference_mode(False):
+            if at not in self._tensors:
+                self._tensors[at] = torch.tensor(near.index, device=like.device)
+            if key not in self._tensors:
+                rows, n_near = near.index.shape
+                weights = torch.empty(rows, n_stencils, n_near, dtype=like.dtype)
+                for start in range(0, rows, WEIGHTS_BLOCK):
+                    part = slice(start, start + WEIGHTS_BLOCK)
+                    made = make(*near.polar(part), near.missing[part])
+                    weights[part] = torch.from_numpy(made).to(like.dtype)
+                self._tensors[key] = weights.to(like.device)
+        return self._tensors[key], self._tensors[at]
+
+
+def _low(distance, bearing, missing):
+    return low_pass_weights(distance, missing)[:, None]
+
+
+def _wide(distance, bearing, missing):
+    return envelope_weights(distance, missing)[:, None]
