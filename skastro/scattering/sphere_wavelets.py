@@ -1,7 +1,10 @@
 """Oriented wavelets on HEALPix grids: a small stencil around each pixel, the same at every resolution."""
 
+from functools import lru_cache
+
 import numpy as np
 import torch
+from scipy.optimize import brentq
 from torch.nn import functional
 
 from skastro.scattering.map_statistics import Constants
@@ -17,10 +20,27 @@ BLOCK = 2**24  # bytes of neighbours gathered together
 WEIGHTS_BLOCK = 2**14  # pixels whose weights are made together
 
 
-def _envelope(distance, missing, width):
-    """Gaussian of sum 1, brought to zero at the edge: who is just inside must not matter."""
+def _tapered(distance, width):
+    """Gaussian brought to zero at the edge: who is just inside must not matter."""
     edge = np.clip(RADIUS - distance, 0.0, 1.0)
-    weights = np.exp(-0.5 * (distance / width) ** 2) * np.sin(0.5 * np.pi * edge) ** 2
+    return np.exp(-0.5 * (distance / width) ** 2) * np.sin(0.5 * np.pi * edge) ** 2
+
+
+@lru_cache(maxsize=64)
+def tapered_width(deviation):
+    """Width of the Gaussian that, brought to zero, has a deviation along each axis, in pixels."""
+    radius = (np.arange(4000) + 0.5) * RADIUS / 4000
+
+    def excess(width):
+        density = _tapered(radius, width) * radius
+        return 0.5 * (density @ radius**2) / density.sum() - deviation**2
+
+    return brentq(excess, deviation, 3.0 * deviation, xtol=1e-12)
+
+
+def _envelope(distance, missing, deviation):
+    """Weights of sum 1."""
+    weights = _tapered(distance, tapered_width(float(deviation)))
     weights[missing] = 0.0
     return weights / weights.sum(1, keepdims=True)
 
