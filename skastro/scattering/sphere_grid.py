@@ -17,6 +17,7 @@ __all__ = [
 
 QUADRANTS = 4  # turns about the axis that HEALPix does not notice
 KEPT = 16  # lists of neighbours
+BLOCK = 2**14  # pixels whose neighbours are looked for together
 
 
 def pixel_size(nside):
@@ -84,14 +85,17 @@ class Neighbours:
         chord = 2.0 * np.sin(0.5 * min(radius * pixel_size(nside), np.pi))
         most = min(len(vectors), int(np.pi * (radius + 1.0) ** 2) + 8)
         tree = cKDTree(self.vectors)
-        # the last bits of a distance must not decide what belongs to a stencil
-        far, index = tree.query(self.vectors[:rows], k=most, distance_upper_bound=chord + 1e-9)
-        count = np.isfinite(far).sum(1)
-        if count.max() == most < len(vectors):
+        index = np.empty((rows, most), np.int32)
+        for start in range(0, rows, BLOCK):
+            part = slice(start, min(start + BLOCK, rows))
+            # the last bits of a distance must not decide what belongs to a stencil
+            index[part] = tree.query(self.vectors[part], most, distance_upper_bound=chord + 1e-9)[1]
+        count = (index < len(vectors)).sum(1).max()
+        if count == most < len(vectors):
             raise RuntimeError(f"more than {most} neighbours within {radius} pixels")
-        index = index[:, : count.max()]
-        self.missing = index == len(vectors)
-        self.index = np.where(self.missing, np.arange(rows)[:, None], index).astype(np.int32)
+        self.missing = index[:, :count] == len(vectors)
+        own = np.arange(rows, dtype=np.int32)[:, None]
+        self.index = np.where(self.missing, own, index[:, :count])
 
     @classmethod
     def of(cls, nside, radius):
@@ -113,16 +117,14 @@ class Neighbours:
             From the north towards the east, radians.
         """
         centre = self.vectors[: len(self.index)][rows]
-        near = self.vectors[self.index[rows]]
         x, y, z = centre.T
         ring = np.hypot(x, y)
         east = np.stack([-y / ring, x / ring, np.zeros_like(x)], 1)
         north = np.stack([-z * x / ring, -z * y / ring, ring], 1)
-        chord = np.linalg.norm(near - centre[:, None], axis=2)
-        distance = 2.0 * np.arcsin(np.minimum(0.5 * chord, 1.0)) / pixel_size(self.nside)
-        along_east = np.einsum("pkc,pc->pk", near, east)
-        along_north = np.einsum("pkc,pc->pk", near, north)
-        return distance, np.arctan2(along_east, along_north)
+        frame = np.stack([east, north, centre], 2)
+        east, north, up = np.moveaxis(self.vectors[self.index[rows]] @ frame, 2, 0)
+        distance = np.arctan2(np.hypot(east, north), up) / pixel_size(self.nside)
+        return distance, np.arctan2(east, north)
 
 
 @lru_cache(maxsize=KEPT)

@@ -84,9 +84,10 @@ class SkyWeights:
             every = [_under_envelope(level, chain.valid[-1]) for chain in self._moduli]
             self.products.append(self.fields[-1] * torch.stack(every).amin(0))
             if not self.products[-1].any():
+                fewer = f"n_scales of at most {j}, or " if j else ""
                 raise ValueError(
-                    f"mask leaves no pixel for wavelets of scale {j}; expected n_scales of at most {j}, "
-                    "or a larger part of the sky."
+                    f"mask leaves no pixel for wavelets of scale {j}; expected {fewer}a larger part of "
+                    "the sky."
                 )
 
     def after_degrading(self, fields, scale, moduli_of=None):

@@ -17,7 +17,7 @@ WIDTH = 1.2  # of its envelope, pixels
 SMOOTHING = 1.0  # deviation of the Gaussian before a map is degraded, pixels
 RADIUS = 3.5  # of the stencils, pixels
 BLOCK = 2**24  # bytes of neighbours gathered together
-WEIGHTS_BLOCK = 2**14  # pixels whose weights are made together
+WEIGHTS_BLOCK = 2**12  # pixels whose weights are made together
 
 
 def _tapered(distance, width):
@@ -89,13 +89,13 @@ def wavelet_weights(distance, bearing, missing, n_orientations, n_degraded=0):
     width = np.sqrt(WIDTH**2 - blurred)
     centre = CENTRE * WIDTH**2 / width**2
     gain = np.exp(0.5 * ((centre * width) ** 2 - (CENTRE * WIDTH) ** 2))
-    envelope = gain * _envelope(distance, missing, width)
+    envelope = _envelope(distance, missing, width)
     theta = np.pi * np.arange(n_orientations) / n_orientations
     phase = centre * distance[:, None] * np.cos(bearing[:, None] - theta[:, None])
-    wave = np.exp(1j * phase)
-    mean = (envelope[:, None] * wave).sum(2, keepdims=True) / gain
-    weights = envelope[:, None] * (wave - mean)
-    return np.stack([weights.real, weights.imag], 2).reshape(len(distance), -1, distance.shape[1])
+    weights = np.stack([np.cos(phase), np.sin(phase)], 2)
+    weights -= (envelope[:, None, None] * weights).sum(3, keepdims=True)
+    weights *= gain * envelope[:, None, None]
+    return weights.reshape(len(distance), -1, distance.shape[1])
 
 
 def apply_stencil(fields, weights, index):
@@ -211,7 +211,7 @@ class Level(Constants):
         near = self.near
         with torch.inference_mode(False):
             if at not in self._tensors:
-                self._tensors[at] = torch.tensor(near.index, device=like.device)
+                self._tensors[at] = torch.from_numpy(near.index).to(like.device)
             if key not in self._tensors:
                 rows, n_near = near.index.shape
                 weights = torch.empty(rows, n_stencils, n_near, dtype=like.dtype)
