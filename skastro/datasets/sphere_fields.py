@@ -77,6 +77,7 @@ def make_sphere_fields(
         With the attributes
 
         maps : ndarray of shape (n, 12 nside^2), float32
+            In the order asked for.
         parameters : dict of str to ndarray of shape (n,)
             "index" and "scatter" of each map; empty with a spectrum.
         kind : str

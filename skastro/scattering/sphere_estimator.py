@@ -51,7 +51,7 @@ class SphericalScatteringTransform(MapFeatures):
     statistics_ : nn.Module
         From a Tensor (n, n_channels, n_pixels), nested, to (n, n_coefficients): differentiable, before
         `reduction`.
-    reference_ : list or None
+    reference_ : list of dict of ndarray, or None
         The normalisation.
     mask_ : ndarray of bool of shape (n_pixels,) or None
         In `order`.
@@ -223,7 +223,8 @@ class SphericalScatteringTransform(MapFeatures):
                 found.append(self.statistics_.norm(block))
         return [
             {
-                key: torch.cat([part[key] for part in parts]).mean(0, keepdim=True).clone()
+                # arrays, which every way of saving knows
+                key: torch.cat([part[key] for part in parts]).mean(0, keepdim=True).cpu().numpy()
                 for key in parts[0]
             }
             for parts in zip(*found, strict=True)
@@ -232,7 +233,10 @@ class SphericalScatteringTransform(MapFeatures):
     def _moved(self, device):
         if self.reference_ is None:
             return None
-        return [{key: v.to(device) for key, v in one.items()} for one in self.reference_]
+        return [
+            {key: torch.from_numpy(v).to(device) for key, v in one.items()}
+            for one in self.reference_
+        ]
 
     def __getstate__(self):
         state = super().__getstate__().copy()

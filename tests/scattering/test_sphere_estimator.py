@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skastro.datasets import make_sphere_fields
 from skastro.healpix import nested_of_ring, ring_of_nested
+from skastro.io import load, save
 from skastro.scattering import SphericalCovariance, SphericalScatteringTransform
 from skastro.scattering.sphere_grid import pixel_vectors
 
@@ -114,6 +115,24 @@ def test_masks_hide_blank_pixels(maps):
     np.testing.assert_array_equal(again.transform(blank), found)
     with pytest.raises(ValueError, match="X has nan in map 0, .*that the mask hides them"):
         transform.transform(np.full_like(maps, np.nan))
+
+
+def test_saved_for_strangers(maps, tmp_path):
+    pytest.importorskip("skops", reason="skastro.io.save needs skops")
+    valid = np.arange(N_PIXELS) < 700
+    transform = SphericalScatteringTransform(1, normalization="reference").fit(maps, mask=valid)
+    save(transform, tmp_path / "sphere.skops")
+    found = load(tmp_path / "sphere.skops").transform(maps)
+    np.testing.assert_array_equal(found, transform.transform(maps))
+
+
+def test_gradients_of_the_fitted_statistics(maps):
+    """Also where the weights were made without."""
+    transform = SphericalScatteringTransform(1).fit(maps)
+    transform.transform(maps)
+    x = torch.from_numpy(maps[:1, None].copy()).requires_grad_()
+    transform.statistics_(x).sum().backward()
+    assert x.grad.isfinite().all() and x.grad.abs().max() > 0
 
 
 def test_pandas_out(maps):
