@@ -9,6 +9,7 @@ from skastro.scattering.covariance_order import Analysis, CovarianceStatistics
 from skastro.scattering.modulus import norm
 from skastro.scattering.sphere_grid import to_quadrants
 from skastro.scattering.sphere_masks import SkyWeights, check_sky_mask
+from skastro.scattering.sphere_transport import to_harmonics
 from skastro.scattering.sphere_wavelets import Level
 
 __all__ = ["SphericalCovariance", "check_sphere_scales"]
@@ -109,8 +110,12 @@ class SphericalCovariance(CovarianceStatistics):
     HEALPix doesn't change in turns by 90 degrees about its axis, nor by 180 degrees about an axis through
     the centre of an equatorial face. The weights of one quadrant serve all four, so that the former change no
     coefficient; the latter change the sign of imaginary parts alone. Under other rotations averages over
-    orientations change by what the pixels do to them. The north turns round the poles: within some pixels of
-    a scale from there, the orientations of moduli mix.
+    orientations change by what the pixels do to them: about 1 % of a power on grids of nside 8 and finer.
+
+    The orientation of a modulus is with respect to the north of its pixel; in sums over neighbours it is
+    carried along the great circle to the north of the centre, by interpolation between the orientations, on
+    grids up to nside 64. On finer ones the norths of neighbours differ within some degrees of the poles
+    alone.
 
     Under a mask, a coarser pixel is the mean of what is seen of it where that is half at least; a wavelet
     field counts where 95 % of its envelope is seen, and the products of a scale where this holds for all
@@ -172,10 +177,11 @@ class SphericalCovariance(CovarianceStatistics):
             average = self._average(U, j)
             S1.append(average)
             P00.append(self._average(U.square(), j))
-            moduli.append(self._counted(U - average.mT[:, :, None], j).flatten(1, 2))
+            moduli.append(to_harmonics(self._counted(U - average.mT[:, :, None], j)))
             waves.append(W)
-            seen = [W] + [level.wavelets(U, j - j2) for j2, U in enumerate(moduli)]
-            products.append(self._side_by_side(seen, len(mean), j))
+            seen = [W[:, :, None]]
+            seen += [level.wavelets_of_moduli(U, j - j2) for j2, U in enumerate(moduli)]
+            products.append(self._side_by_side(seen, j))
         return Analysis(mean, variance, torch.cat(S1, 1), torch.cat(P00, 1), (waves, products))
 
     def _centred(self, x):
@@ -190,15 +196,13 @@ class SphericalCovariance(CovarianceStatistics):
     def _degraded(self, x, moduli, j):
         """The map and the moduli so far on the grid of scale j."""
         level = self.levels[j - 1]
-        sizes = [x.shape[1], *(U.shape[1] for U in moduli)]
-        fields = level.degrade(torch.cat([x, *moduli], 1)).split(sizes, 1)
+        x = level.degrade(x)
+        coarser = level.degrade_moduli(torch.cat(moduli, 2))
+        moduli = list(coarser.split([U.shape[2] for U in moduli], 2))
         if self.sky is not None:
-            of = [None, *range(j)]
-            fields = [
-                self.sky.after_degrading(one, j, which)
-                for one, which in zip(fields, of, strict=True)
-            ]
-        return fields[0], list(fields[1:])
+            x = self.sky.after_degrading(x, j)
+            moduli = [self.sky.after_degrading(U, j, j2) for j2, U in enumerate(moduli)]
+        return x, moduli
 
     def _average(self, U, j):
         """Means (n, L) of fields (n_rows, L, n, 4) of scale j where they count."""
@@ -210,10 +214,9 @@ class SphericalCovariance(CovarianceStatistics):
     def _counted(self, U, j):
         return U if self.sky is None else U * self.sky.fields[j].to(U)[:, None]
 
-    def _side_by_side(self, seen, n, j):
-        """Fields (n_rows, 2 L, F n, 4) as (n, L, 2, fields, pixels), of sums of products their means."""
-        L = self.n_orientations
-        seen = [one.unflatten(2, (-1, n)).unflatten(1, (L, 2)) for one in seen]
+    def _side_by_side(self, seen, j):
+        """Fields (n_rows, 2 L, F, n, 4) as (n, L, 2, fields, pixels), of sums of products their means."""
+        seen = [one.unflatten(1, (-1, 2)) for one in seen]
         fields = torch.cat([one.permute(4, 1, 2, 3, 0, 5).flatten(4) for one in seen], 3)
         if self.sky is None:
             return fields * fields.shape[4] ** -0.5

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from skastro.healpix import check_nside, require_healpix
+from skastro.scattering.sphere_transport import turn
 
 __all__ = [
     "Neighbours",
@@ -125,6 +126,10 @@ class Neighbours:
         east, north, up = np.moveaxis(self.vectors[self.index[rows]] @ frame, 2, 0)
         distance = np.arctan2(np.hypot(east, north), up) / pixel_size(self.nside)
         return distance, np.arctan2(east, north)
+
+    def turns(self, rows):
+        """By how much the north turns on the way to the neighbours of some rows, as of `turn`."""
+        return turn(self.vectors[: len(self.index)][rows], self.vectors[self.index[rows]])
 
 
 @lru_cache(maxsize=KEPT)

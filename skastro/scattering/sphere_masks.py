@@ -95,14 +95,15 @@ class SkyWeights:
 
         Parameters
         ----------
-        fields : Tensor of shape (n_rows, n, 4)
-            Zero where they do not count, before.
+        fields : Tensor of shape (n_rows, ..., n, 4)
+            Zero where they did not count, before.
         scale : int
         moduli_of : int or None
             The scale whose moduli they are; None: the maps.
         """
         chain = self._maps if moduli_of is None else self._moduli[moduli_of]
-        return fields * chain.factor(scale).to(fields)
+        factor = chain.factor(scale).to(fields)
+        return fields * (factor if fields.ndim == 3 else factor[:, None])
 
 
 class _Chain:

@@ -8,7 +8,8 @@ from scipy.optimize import brentq
 from torch.nn import functional
 
 from skastro.scattering.map_statistics import Constants
-from skastro.scattering.sphere_grid import Neighbours
+from skastro.scattering.sphere_grid import Neighbours, pixel_vectors
+from skastro.scattering.sphere_transport import from_harmonics, over_neighbours, turn
 
 __all__ = ["CENTRE", "Level", "apply_stencil", "low_pass_weights", "wavelet_weights"]
 
@@ -16,6 +17,7 @@ CENTRE = 0.5 * np.pi  # of the band of a wavelet, radians a pixel of its grid
 WIDTH = 1.2  # of its envelope, pixels
 SMOOTHING = 1.0  # deviation of the Gaussian before a map is degraded, pixels
 RADIUS = 3.5  # of the stencils, pixels
+TURNED = 64  # nside of the finest grid where moduli are turned; on finer ones the north hardly does
 BLOCK = 2**24  # bytes of neighbours gathered together
 WEIGHTS_BLOCK = 2**12  # pixels whose weights are made together
 
@@ -182,31 +184,67 @@ class Level(Constants):
 
     def wavelets(self, fields, n_degraded=0):
         """Wavelet fields: real and imaginary parts (n_rows, 2 L, n, 4) of fields (n_rows, n, 4)."""
+        return apply_stencil(fields, *self._weights(*self._psi(n_degraded), fields))
+
+    def wavelets_of_moduli(self, fields, n_degraded=0):
+        """Wavelet fields (n_rows, 2 L, L, n, 4) of moduli, these (n_rows, L, n, 4) as their harmonics."""
+        return from_harmonics(self._over_neighbours(fields, *self._psi(n_degraded)), 2)
+
+    def seen(self, fields):
+        """Means of fields (n_rows, n, 4) under the envelope of the wavelets."""
+        return apply_stencil(fields, *self._weights("envelope", 1, _wide, fields)).squeeze(1)
+
+    def degrade(self, fields):
+        """Fields (n_rows, n, 4) on the next coarser grid, (n_rows / 4, n, 4)."""
+        smooth = apply_stencil(fields, *self._weights("smooth", 1, _low, fields)).squeeze(1)
+        # the four children of a pixel follow one another
+        return smooth.unflatten(0, (-1, 4)).mean(1)
+
+    def degrade_moduli(self, fields):
+        """Moduli (n_rows, L, n, 4), as their harmonics, on the next coarser grid."""
+        smooth = self._over_neighbours(fields, "smooth", 1, _low).squeeze(1)
+        if self._turns:
+            smooth = over_neighbours(smooth, self._carried).squeeze(1)
+        return smooth.unflatten(0, (-1, 4)).mean(1)
+
+    @property
+    def _turns(self):
+        return self.nside <= TURNED and self.n_orientations > 1
+
+    def _psi(self, n_degraded):
+        """Name, number and maker of the stencils of the wavelets."""
         L = self.n_orientations
 
         def make(distance, bearing, missing):
             return wavelet_weights(distance, bearing, missing, L, n_degraded)
 
-        return apply_stencil(fields, *self._weights(f"wavelets{n_degraded}", 2 * L, make, fields))
+        return f"wavelets{n_degraded}", 2 * L, make
 
-    def smooth(self, fields):
-        """Fields (n_rows, n, 4) seen through the Gaussian that goes before a coarser grid."""
-        weights = self._weights("smooth", 1, _low, fields)
-        return apply_stencil(fields, *weights).squeeze(1)
+    def _over_neighbours(self, fields, name, n_stencils, make):
+        """Sums (n_rows, R, L, n, 4) of harmonics, turned where the north turns enough."""
+        if not self._turns:
+            weights = self._weights(name, n_stencils, make, fields)
+            return apply_stencil(fields.flatten(1, 2), *weights).unflatten(2, fields.shape[1:3])
+        return over_neighbours(
+            fields,
+            lambda one, part, order: apply_stencil(
+                one, *self._weights(name, n_stencils, make, one, part, order)
+            ),
+        )
 
-    def seen(self, fields):
-        """Means of fields under the envelope of the wavelets."""
-        weights = self._weights("envelope", 1, _wide, fields)
-        return apply_stencil(fields, *weights).squeeze(1)
+    def _carried(self, fields, part, order):
+        """Fields (n_rows, n, 4) of children as their parent sees them, (n_rows, 1, n, 4)."""
+        key = f"children{part}{order}"
+        if key not in self._arrays:
+            rows = len(fields)
+            children = self.near.vectors[:rows].reshape(-1, 4, 3)
+            parents = pixel_vectors(self.nside // 2)[_first_quadrant(self.nside // 2)]
+            self.keep(key, _harmonic(turn(parents, children).reshape(rows, 1, 1), part, order))
+        return (fields * self.get(key, fields))[:, None]
 
-    def degrade(self, fields):
-        """Fields (n_rows, n, 4) on the next coarser grid, (n_rows / 4, n, 4)."""
-        # the four children of a pixel follow one another
-        return self.smooth(fields).unflatten(0, (-1, 4)).mean(1)
-
-    def _weights(self, name, n_stencils, make, like):
+    def _weights(self, name, n_stencils, make, like, part=0, order=0):
         """Weights and index, made once for each dtype and device."""
-        key = name, like.dtype, like.device
+        key = f"{name} {part}{order}", like.dtype, like.device
         at = "index", like.device
         near = self.near
         with torch.inference_mode(False):
@@ -216,11 +254,23 @@ class Level(Constants):
                 rows, n_near = near.index.shape
                 weights = torch.empty(rows, n_stencils, n_near, dtype=like.dtype)
                 for start in range(0, rows, WEIGHTS_BLOCK):
-                    part = slice(start, start + WEIGHTS_BLOCK)
-                    made = make(*near.polar(part), near.missing[part])
-                    weights[part] = torch.from_numpy(made).to(like.dtype)
+                    block = slice(start, start + WEIGHTS_BLOCK)
+                    made = make(*near.polar(block), near.missing[block])
+                    if order:
+                        made = made * _harmonic(near.turns(block), part, order)[:, None]
+                    weights[block] = torch.from_numpy(made).to(like.dtype)
                 self._tensors[key] = weights.to(like.device)
         return self._tensors[key], self._tensors[at]
+
+
+def _harmonic(angle, part, order):
+    return (np.cos, np.sin)[part](2.0 * order * angle)
+
+
+def _first_quadrant(nside):
+    """Pixels of the faces that the first quadrant has, in the order of the rows."""
+    face = 4 * np.arange(3)
+    return (face[:, None] * nside**2 + np.arange(nside**2)).ravel()
 
 
 def _low(distance, bearing, missing):

@@ -78,7 +78,58 @@ def dense_wavelets(vectors, n_orientations, n_degraded):
     return matrices
 
 
+def dense_smoothing(vectors):
+    """Matrix (n_pixels, n_pixels) of the Gaussian before degrading."""
+    return np.stack([_envelope(_angles(vectors, i)[0], 1.0) for i in range(len(vectors))])
+
+
 def dense_degrading(vectors):
     """Matrix (n_pixels / 4, n_pixels) to the next coarser grid."""
-    smooth = np.stack([_envelope(_angles(vectors, i)[0], 1.0) for i in range(len(vectors))])
-    return smooth.reshape(-1, 4, len(vectors)).mean(1)
+    return dense_smoothing(vectors).reshape(-1, 4, len(vectors)).mean(1)
+
+
+def _compass(vectors):
+    east = np.cross([0.0, 0.0, 1.0], vectors)
+    east /= np.linalg.norm(east, axis=-1, keepdims=True)
+    return np.cross(vectors, east), east
+
+
+def turns(centres, vectors):
+    """Angles (n_centres, n_pixels) at a pixel of the north of a centre, rotated as this is to there."""
+    north, _ = _compass(centres)
+    there_north, there_east = _compass(vectors)
+    p, q, t = centres[:, None], vectors[None], north[:, None]
+    axis = np.cross(p, q)
+    cosine = (p * q).sum(-1, keepdims=True)
+    # Rodrigues, of an axis that is not normalised; what is opposite has none
+    along = (axis * t).sum(-1, keepdims=True)
+    carried = t * cosine + np.cross(axis, t) + axis * along / np.maximum(1 + cosine, 1e-9)
+    return np.arctan2((carried * there_east).sum(-1), (carried * there_north).sum(-1))
+
+
+def carried(turns, n_orientations):
+    """Matrices (L, L, ...): moduli of all orientations, each turned, by trigonometric interpolation."""
+    L = n_orientations
+    theta = np.pi * np.arange(L) / L
+    out = np.ones((L, L, *turns.shape))
+    apart = (theta[:, None] - theta).reshape(L, L, *(1,) * turns.ndim)
+    for m in range(1, (L + 1) // 2):
+        out += 2 * np.cos(2 * m * (apart + turns))
+    if L % 2 == 0:
+        out += np.cos(L * apart) * np.cos(L * turns)
+    return out / L
+
+
+def carried_sums(matrices, turns, moduli):
+    """Sums over pixels of moduli (L, n_pixels) with matrices (..., P, Q): (L, ..., P)."""
+    turned = np.einsum("lmpq,mq->lpq", carried(turns, len(moduli)), moduli)
+    return np.einsum("...pq,lpq->l...p", matrices, turned)
+
+
+def degraded_moduli(fine, coarse, moduli):
+    """Moduli (L, n_pixels) on the coarser grid."""
+    smooth = carried_sums(dense_smoothing(fine), turns(fine, fine), moduli)
+    children = np.arange(len(fine)).reshape(-1, 4)
+    mean = np.zeros((len(coarse), len(fine)))
+    mean[np.arange(len(coarse))[:, None], children] = 0.25
+    return carried_sums(mean, turns(coarse, fine), smooth)
