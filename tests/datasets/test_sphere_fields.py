@@ -88,7 +88,9 @@ def test_draws_and_orders():
     a = make_sphere_fields(3, 8, random_state=0).maps
     np.testing.assert_array_equal(make_sphere_fields(2, 8, random_state=0).maps, a[:2])
     assert not np.allclose(a[0], a[1])
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
     nested = make_sphere_fields(3, 8, order="nested", random_state=0).maps
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
     with np.load(REFERENCE) as file:
         np.testing.assert_array_equal(nested[:, file["nested_of_ring"]], a)
 
