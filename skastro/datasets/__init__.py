@@ -8,6 +8,7 @@ from skastro.datasets.ngc4047 import load_ngc4047
 from skastro.datasets.pdr_like import make_pdr_like
 from skastro.datasets.pdrtpy_maps import load_pdrtpy_maps
 from skastro.datasets.sky_maps import load_cib_map, load_dust_map
+from skastro.datasets.sphere_fields import make_sphere_fields
 
 __all__ = [
     "load_cib_map",
@@ -19,4 +20,5 @@ __all__ = [
     "make_galactic_center",
     "make_line_cube",
     "make_pdr_like",
+    "make_sphere_fields",
 ]

@@ -142,8 +142,8 @@ def make_fields(
     else:
         default = DEFAULTS[kind]
         parameters = {
-            "index": _per_map("index", default[0] if index is None else index, n, -10.0),
-            "scatter": _per_map("scatter", default[1] if scatter is None else scatter, n, 0.0),
+            "index": check_per_map("index", default[0] if index is None else index, n, -10.0),
+            "scatter": check_per_map("scatter", default[1] if scatter is None else scatter, n, 0.0),
         }
     seed = check_random_state(random_state).randint(2**31 - 1)
     maps = np.empty((n, *shape), np.float32)
@@ -173,7 +173,7 @@ def _check_shape(n, kind, n_pixels):
     return tuple(int(side) for side in shape)
 
 
-def _per_map(name, value, n, lowest):
+def check_per_map(name, value, n, lowest):
     """One finite number above or at `lowest` for each map."""
     try:
         values = np.asarray(value, dtype=np.float64)

@@ -11,6 +11,8 @@ from skastro.scattering.reduction import (
 )
 from skastro.scattering.rwst import RWST
 from skastro.scattering.spectrum import PixelDistribution, PowerSpectrum
+from skastro.scattering.sphere import SphericalCovariance
+from skastro.scattering.sphere_estimator import SphericalScatteringTransform
 from skastro.scattering.topology import Topology
 from skastro.scattering.wst import WST
 from skastro.scattering.wst_1d import WST1D
@@ -28,6 +30,8 @@ __all__ = [
     "ScatteringReduction",
     "ScatteringTransform",
     "Topology",
+    "SphericalCovariance",
+    "SphericalScatteringTransform",
     "angular_harmonics",
     "isotropic_average",
     "scale_harmonics",

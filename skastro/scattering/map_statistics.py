@@ -37,20 +37,20 @@ class Constants(nn.Module):
 
 
 class MapStatistics(Constants):
-    """Statistics of maps of one shape (h, w), in `shape`."""
+    """Statistics of maps of one shape in `shape`: (h, w), or (n_pixels,) on the sphere."""
 
     def _chunks(self, x):
         """Slices of maps that are worked on together."""
-        step = max(1, PIXELS // (x.shape[1] * x.shape[2]))
+        step = max(1, PIXELS // x[0].numel())
         return [slice(start, start + step) for start in range(0, len(x), step)]
 
     def _check(self, x, name="x"):
         if not torch.is_tensor(x) or not x.is_floating_point():
             kind = x.dtype if hasattr(x, "dtype") else type(x).__name__
             raise ValueError(f"{name} is {kind}; expected a Tensor of real floats.")
-        if x.ndim != 3 or tuple(x.shape[1:]) != self.shape or len(x) == 0:
-            h, w = self.shape
-            raise ValueError(f"{name} has shape {tuple(x.shape)}; expected (n, {h}, {w}).")
+        if tuple(x.shape[1:]) != self.shape or x.ndim == 0 or len(x) == 0:
+            sides = ", ".join(map(str, self.shape))
+            raise ValueError(f"{name} has shape {tuple(x.shape)}; expected (n, {sides}).")
         return x
 
     def _check_two(self, x, y):

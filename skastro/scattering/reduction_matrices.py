@@ -131,7 +131,7 @@ def angular(labels, names):
                 )
             place = np.empty((len(at), size), int)
             place[group, labels[key][part]] = part
-            basis = _half_harmonics(size) if odd else _harmonics(size)
+            basis = _half_harmonics(size) if odd else harmonics(size)
             rows = np.repeat(place[:, :, None], size, 2)
             cols = np.repeat(place[:, None, :], size, 1)
             others = np.setdiff1d(np.arange(n), part)
@@ -194,7 +194,7 @@ def scales(labels, names):
     return matrix, new, _renamed(names, new, rename)
 
 
-def _harmonics(n):
+def harmonics(n):
     """Orthonormal real Fourier basis of n angles: (harmonic, angle)."""
     angle = 2.0 * np.pi * np.arange(n) / n
     rows = [np.full(n, np.sqrt(1.0 / n))]

@@ -29,7 +29,7 @@ class Topology(MapStatistics):
     ----------
     shape : tuple of two int
         Height and width of the maps, pixels; opposite sides are neighbours.
-    n_thresholds : int, default=17
+    n_thresholds : int, default=33
     range : float, default=2.0
         Thresholds are equidistant from minus to plus this, in standard deviations from the mean.
 
@@ -63,7 +63,7 @@ class Topology(MapStatistics):
     True
     """
 
-    def __init__(self, shape, n_thresholds=17, range=2.0):  # noqa: A002
+    def __init__(self, shape, n_thresholds=33, range=2.0):  # noqa: A002
         super().__init__()
         self.shape = tuple(int(side) for side in shape)
         if not isinstance(n_thresholds, Integral) or n_thresholds < 2:
