@@ -344,7 +344,7 @@ class ScatteringTransform(Synthesizer, MapFeatures):
         if reference is None:
             return None
         return [
-            None if one is None else {k: v.to(self._device) for k, v in one.items()}
+            None if one is None else {k: self._tensor(v) for k, v in one.items()}
             for one in reference
         ]
 
@@ -359,7 +359,8 @@ class ScatteringTransform(Synthesizer, MapFeatures):
             None
             if parts[0] is None
             else {
-                key: torch.cat([part[key] for part in parts]).mean(0, keepdim=True).clone()
+                # arrays: they are pickled and saved with the estimator
+                key: torch.cat([part[key] for part in parts]).mean(0, keepdim=True).cpu().numpy()
                 for key in parts[0]
             }
             for parts in zip(*found, strict=True)

@@ -37,7 +37,7 @@ class _Planes:
         self.modulus, self.inverse = (torch.empty_like(Y.real) for _ in range(2))
 
     def load(self, Y, psi):
-        """Take in z = Y * psi, of pairs (h, w, 2): `power` is its phase, `modulus` its modulus; z is returned."""
+        """Take in z = Y * psi: `power` is its phase, `modulus` its modulus; z is returned."""
         _filter(Y, psi, self.spectrum)
         z = torch.fft.ifft2(self.spectrum, norm="forward")
         pairs = torch.view_as_real(z)
@@ -68,10 +68,10 @@ def _first(X, psi, shifts, l, n_first):  # noqa: E741
 class _Coupled(torch.autograd.Function):
     """<z_1(u + tau) conj([z_2]^p)>, p = 2^(j2 - j1), of spectra X and Y on one grid.
 
-    psi (k, L, h, w, 2) are the wavelets from the finest scale of the grid on, each value twice; the first `n_first` are
-    those of factor 1; shifts (L, T, h, w) their phases or None. Returns (pairs, L, n, T), pairs in the
-    order of (j2, falling j1). Everything is computed again in the backward pass: it is cheaper to
-    compute than to keep.
+    psi (k, L, h, w, 2) are the wavelets from the finest scale of the grid on, each value twice; the
+    first `n_first` are those of factor 1; shifts (L, T, h, w) their phases or None. Returns
+    (pairs, L, n, T), pairs in the order of (j2, falling j1). Everything is computed again in the
+    backward pass: it is cheaper to compute than to keep.
     """
 
     @staticmethod

@@ -39,7 +39,7 @@ NORMED = (*CROSS, "topology")
 REDUCIBLE = ("wst", "covariance")
 REDUCTIONS = {"isotropic": (isotropic,), "angular": (angular,), "scale": (angular, scales)}
 # few numbers, and the weight that they have beside scattering statistics
-LIGHT, WEIGHT = ("power_spectrum", "pdf", "topology"), 3e-3
+WEIGHTS = {"power_spectrum": 2e-2, "pdf": 3e-3, "topology": 3e-3}
 
 
 def make_statistics(family, shape, n_scales, n_orientations, **options):
@@ -211,8 +211,8 @@ class Several(nn.Module):
         Families count alike, but for those of few and large numbers beside scattering statistics: at the
         same weight these would be all that counts.
         """
-        light = [family in LIGHT for family in self.families]
-        weights = [WEIGHT if one and not all(light) else 1.0 for one in light]
+        heavy = set(self.families) - set(WEIGHTS)
+        weights = [WEIGHTS.get(family, 1.0) if heavy else 1.0 for family in self.families]
         scale = torch.ones_like(found[0])
         for rows, weight in zip(self.sets, weights, strict=True):
             share = weight / sum(weights)

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skastro.datasets import make_fields
+from skastro.io import load, save
 from skastro.scattering import WST1D, WST3D, ScatteringTransform
 from skastro.scattering.covariance import Covariance
 
@@ -306,3 +307,18 @@ def test_what_volumes_do_not_have(parameters, error):
         ScatteringTransform(**({"family": "wst", "n_dims": 3} | parameters)).fit(volumes)
     with pytest.raises(ValueError, match="mask is given with n_dims=3; expected None"):
         ScatteringTransform("wst", n_dims=3).fit(volumes, mask=np.ones((8, 8), bool))
+
+
+@pytest.mark.parametrize("normalization", ["own", "reference"])
+def test_save_and_load(tmp_path, normalization):
+    pytest.importorskip("skops")
+    maps = make_fields(6, "lognormal", n_pixels=32, index=2.5, random_state=0).maps
+    families = ["covariance", "power_spectrum", "topology"]
+    transform = ScatteringTransform(families, n_scales=3, normalization=normalization).fit(maps)
+    save(transform, tmp_path / "transform.skops")
+    again = load(tmp_path / "transform.skops")
+    np.testing.assert_array_equal(again.transform(maps), transform.transform(maps))
+    np.testing.assert_array_equal(
+        again.synthesize(1, random_state=0, max_iter=3),
+        transform.synthesize(1, random_state=0, max_iter=3),
+    )
