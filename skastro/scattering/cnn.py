@@ -19,8 +19,9 @@ from skastro.validation import check_targets
 
 __all__ = ["CNNClassifier", "CNNRegressor", "MapNetwork"]
 
-# Steps of the training where max_epochs is "auto", within these numbers of epochs.
-N_STEPS, EPOCHS = 500, (20, 400)
+# Steps of the training where max_epochs is "auto", within these numbers of epochs: of few maps, more change
+# less than another seed does.
+N_STEPS, EPOCHS = 200, (100, 200)
 # Numbers of the network at work for each number of a map: the features of the finest level.
 OVERHEAD = 64
 
@@ -93,9 +94,9 @@ class _CNN(NetEstimator):
         widths=(16, 32, 48, 64),
         augmentation="dihedral",
         average_turns=True,
-        lr=5e-3,
+        lr=3e-3,
         max_epochs="auto",
-        batch_size=32,
+        batch_size=64,
         batch_growth=1.0,
         schedule="one_cycle",
         validation_fraction=0.2,
@@ -224,11 +225,11 @@ class CNNRegressor(RegressorMixin, _CNN):
         Turn maps at random in training: 4 reflections, or also the transposition (square maps).
     average_turns : bool, default=True
         Predict the mean over the same turns: slower by their number.
-    lr : float, default=5e-3
+    lr : float, default=3e-3
         Highest learning rate.
     max_epochs : int or "auto", default="auto"
-        "auto": 500 steps, within 20 to 400 epochs.
-    batch_size : int, default=32
+        "auto": 200 steps, or 100 epochs if these are more.
+    batch_size : int, default=64
     batch_growth : float, default=1.0
         Ratio of the last epoch's batch size to the first's.
     schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
@@ -362,11 +363,11 @@ class CNNClassifier(ClassifierMixin, _CNN):
         Turn maps at random in training: 4 reflections, or also the transposition (square maps).
     average_turns : bool, default=True
         Predict the mean over the same turns: slower by their number.
-    lr : float, default=5e-3
+    lr : float, default=3e-3
         Highest learning rate.
     max_epochs : int or "auto", default="auto"
-        "auto": 500 steps, within 20 to 400 epochs.
-    batch_size : int, default=32
+        "auto": 200 steps, or 100 epochs if these are more.
+    batch_size : int, default=64
     batch_growth : float, default=1.0
         Ratio of the last epoch's batch size to the first's.
     schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"

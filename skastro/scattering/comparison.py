@@ -119,14 +119,14 @@ def make_kinds(n, n_pixels=64, random_state=0):
 PROBLEMS = {"intermittency": make_intermittency, "kind of field": make_kinds}
 
 
-def load_maps(sizes=SIZES, n_test=400, n_pixels=32):
+def load_maps(sizes=SIZES, n_test=300, n_pixels=32):
     """The maps of ``skastro compare scattering``.
 
     Parameters
     ----------
     sizes : sequence of int, default=(20, 50, 100, 200)
         Numbers of training maps; those of a smaller number are among those of a larger one.
-    n_test : int, default=400
+    n_test : int, default=300
         Test maps, the same for all sizes.
     n_pixels : int, default=32
 

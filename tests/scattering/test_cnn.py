@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import validate_data
 from torch import nn
 
+from skastro.base import draw_seed
 from skastro.datasets import make_fields
 from skastro.scattering.baselines import CNNClassifier, CNNRegressor
 from skastro.scattering.cnn import MapNetwork
@@ -88,7 +89,7 @@ def test_the_index_of_a_spectrum_is_learnt():
     maps = make_fields(100, n_pixels=12, index=fresh, random_state=1).maps
     model = CNNRegressor(widths=(6, 8), random_state=0).fit(MAPS, INDEX)
     assert model.score(maps, fresh) > 0.7
-    assert model.n_iter_ == len(model.history_) == 250 and model.n_turns_ == 8
+    assert model.n_iter_ == len(model.history_) == 200 and model.n_turns_ == 8
     kinds = CNNClassifier(widths=(6, 8), random_state=0).fit(MAPS, LABEL)
     assert kinds.score(maps, np.where(fresh > 2.5, "steep", "flat")) > 0.8
     proba = kinds.predict_proba(maps)
@@ -97,12 +98,15 @@ def test_the_index_of_a_spectrum_is_learnt():
 
 
 def test_the_kept_epoch_is_the_best_of_the_held_out_maps():
-    model = CNNRegressor(lr=0.05, schedule="constant", **SMALL).fit(MAPS, INDEX)
+    parameters = SMALL | {"max_epochs": 200, "augmentation": None, "average_turns": False}
+    model = CNNRegressor(lr=0.05, schedule="constant", patience=3, **parameters).fit(MAPS, INDEX)
     losses = [row["valid_loss"] for row in model.history_]
-    assert losses.index(min(losses)) < len(losses) - 1
-    stopped = clone(model).set_params(patience=3, max_epochs=200).fit(MAPS, INDEX)
-    found = [row["valid_loss"] for row in stopped.history_]
-    assert len(found) < 200 and found.index(min(found)) == len(found) - 4
+    assert len(losses) < 200 and losses.index(min(losses)) == len(losses) - 4
+    seed = np.random.default_rng(draw_seed(0)).integers(2**31 - 1)
+    train, held = model._split_rows(60, seed)
+    assert len(train) == 48 and len(held) == 12
+    residual = (model.predict(MAPS[held]) - INDEX[held]) / INDEX.std()
+    assert np.mean(residual**2) == pytest.approx(min(losses), rel=1e-4)
     no_validation = clone(model).set_params(validation_fraction=None).fit(MAPS, INDEX)
     assert "valid_loss" not in no_validation.history_[0]
 
