@@ -10,6 +10,8 @@ __all__ = ["plot_comparison"]
 
 OURS = "scattering"
 MARKERS = ("s", "^", "D", "v", "P", "X")
+# the light blue beside the blue would be hard to tell
+LINES = (*COLORS[:5], "black", COLORS[6])
 
 
 def plot_comparison(comparison):
@@ -47,8 +49,9 @@ def plot_comparison(comparison):
         ax.set_ylabel("fraction wrong" if split.classes else label)
         ax.set_title(title)
     # one legend: the methods are the same
+    lines = {line.get_label(): line for ax in axes[0] for line in ax.lines}
     figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False
+        handles=list(lines.values()), loc="outside right center", frameon=False, handlelength=3.2
     )
     return figure
 
@@ -59,7 +62,7 @@ def _draw_curves(ax, errors, floor):
 
     others = 0
     for i, (method, found) in enumerate(errors.items()):
-        style = {"color": COLORS[i % len(COLORS)], "linewidth": 1.4, "markersize": 5.5}
+        style = {"color": LINES[i % len(LINES)], "linewidth": 1.4, "markersize": 5.5}
         if method.startswith(OURS):
             style |= {"linewidth": 2.4, "markersize": 7, "marker": "o", "zorder": 4}
             style["linestyle"] = "-" if i == 0 else DASHES[1]
