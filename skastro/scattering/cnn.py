@@ -14,65 +14,17 @@ from torch import nn
 
 from skastro.base import NetEstimator, draw_seed, row_blocks
 from skastro.maps import check_maps
-from skastro.symmetries import n_symmetries, turn, turn_at_random
+from skastro.scattering.cnn_network import MapNetwork, Turned
+from skastro.symmetries import n_symmetries, turn
 from skastro.validation import check_targets
 
-__all__ = ["CNNClassifier", "CNNRegressor", "MapNetwork"]
+__all__ = ["CNNClassifier", "CNNRegressor"]
 
 # Steps of the training where max_epochs is "auto", within these numbers of epochs: of few maps, more change
 # less than another seed does.
 N_STEPS, EPOCHS = 200, (100, 200)
 # Numbers of the network at work for each number of a map: the features of the finest level.
 OVERHEAD = 64
-
-
-class MapNetwork(nn.Module):
-    """The network of `CNNRegressor` and `CNNClassifier`.
-
-    Convolutions of 3 x 3 pixels that see beyond the border what is on the other side, batch
-    normalisation, halved resolution; at the end the mean over the map and a linear layer.
-
-    Parameters
-    ----------
-    n_channels, n_outputs : int
-    widths : sequence of int
-        Channels of each level.
-    """
-
-    def __init__(self, n_channels, n_outputs, widths=(16, 32, 48, 64)):
-        super().__init__()
-        self.levels = nn.ModuleList()
-        for width in widths:
-            layer = nn.Conv2d(n_channels, width, 3)
-            self.levels.append(nn.Sequential(layer, nn.BatchNorm2d(width), nn.ReLU(inplace=True)))
-            n_channels = width
-        self.head = nn.Linear(n_channels, n_outputs)
-        # the layout in which convolutions on a CPU are fastest
-        self.to(memory_format=torch.channels_last)
-
-    def forward(self, x):
-        x = x.contiguous(memory_format=torch.channels_last)
-        for level in self.levels:
-            x = level(_wrapped(x))
-            # a side is halved down to 2 pixels: one alone has no variance to normalise by
-            x = nn.functional.avg_pool2d(x, [2 if side >= 4 else 1 for side in x.shape[2:]])
-        return self.head(x.mean(dim=(2, 3)))
-
-
-def _wrapped(x):
-    """Maps with a pixel of the opposite side beyond each border; torch's own takes twice as long."""
-    x = torch.cat([x[..., -1:, :], x, x[..., :1, :]], dim=2)
-    return torch.cat([x[..., -1:], x, x[..., :1]], dim=3)
-
-
-class _Turned:
-    """Batches turned at random; see `skastro.base.Net`."""
-
-    def __init__(self, n_symmetries):
-        self.n_symmetries = n_symmetries
-
-    def __call__(self, inputs, targets, generator):
-        return turn_at_random([inputs], self.n_symmetries, generator)[0], targets
 
 
 class _CNN(NetEstimator):
@@ -147,7 +99,7 @@ class _CNN(NetEstimator):
             rows=rows,
             seed=seed,
             reset=anew,
-            batch_transform=_Turned(self.n_turns_),
+            batch_transform=Turned(self.n_turns_),
         )
         return self
 
@@ -334,6 +286,21 @@ class CNNRegressor(RegressorMixin, _CNN):
         found = found * self.target_scale_ + self.target_center_
         return found[:, 0] if self.target_ndim_ == 1 else found
 
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination, averaged over outputs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, h, w) or (n, n_channels, h, w)
+        y : array-like of shape (n,) or (n, n_outputs)
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        score : float
+        """
+        return super().score(X, y, sample_weight)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
@@ -488,6 +455,21 @@ class CNNClassifier(ClassifierMixin, _CNN):
         """
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
+
+    def score(self, X, y, sample_weight=None):
+        """Fraction of maps whose class is found.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, h, w) or (n, n_channels, h, w)
+        y : array-like of shape (n,)
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        score : float
+        """
+        return super().score(X, y, sample_weight)
 
     def _n_outputs(self):
         return len(self.classes_)

@@ -16,7 +16,6 @@ from torch import nn
 from skastro.base import draw_seed
 from skastro.datasets import make_fields
 from skastro.scattering.baselines import CNNClassifier, CNNRegressor
-from skastro.scattering.cnn import MapNetwork
 
 SMALL = {"widths": (6, 8), "max_epochs": 15, "random_state": 0}
 INDEX = np.random.default_rng(0).uniform(1.0, 4.0, 60)
@@ -68,20 +67,6 @@ def test_every_check_of_scikit_learn_passes_on_tables(kind):
     results = check_estimator(kind(max_epochs=2), on_skip=None, on_fail=None)
     assert len(results) > 40
     assert [row["check_name"] for row in results if row["status"] == "failed"] == []
-
-
-def test_the_network_is_periodic():
-    torch.manual_seed(0)
-    network = MapNetwork(2, 3, (4, 6)).eval()
-    maps = torch.randn(2, 2, 16, 12)
-    # halved twice: blind to shifts by 4 pixels
-    torch.testing.assert_close(network(maps.roll((4, 8), (2, 3))), network(maps))
-    x = maps
-    for level in network.levels:
-        layer = nn.Conv2d(*level[0].weight.shape[1::-1], 3, padding=1, padding_mode="circular")
-        layer.load_state_dict(level[0].state_dict())
-        x = nn.functional.avg_pool2d(level[1](layer(x)).relu(), 2)
-    torch.testing.assert_close(network(maps), network.head(x.mean(dim=(2, 3))))
 
 
 def test_the_index_of_a_spectrum_is_learnt():
