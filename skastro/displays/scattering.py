@@ -82,7 +82,8 @@ def _draw_curves(ax, errors, floor):
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:g}"))
     low, high = ax.get_ylim()
-    ticks = [m * 10.0**p for p in range(-4, 3) for m in (1, 2, 5)]
+    digits = (1, 2, 5) if high > 10 * low else (1, 2, 3, 4, 5, 7)
+    ticks = [m * 10.0**p for p in range(-4, 3) for m in digits]
     ticks = [tick for tick in ticks if max(low, 1.5 * floor) <= tick <= high]
     if low <= floor:
         ticks = [floor, *ticks]

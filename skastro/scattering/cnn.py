@@ -1,7 +1,6 @@
 """Small convolutional networks of maps: what is learnt from the pixels alone, to compare features with."""
 
 import copy
-import math
 from numbers import Integral
 
 import numpy as np
@@ -20,9 +19,6 @@ from skastro.validation import check_targets
 
 __all__ = ["CNNClassifier", "CNNRegressor"]
 
-# Steps of the training where max_epochs is "auto", within these numbers of epochs: of few maps, more change
-# less than another seed does.
-N_STEPS, EPOCHS = 200, (100, 200)
 # Numbers of the network at work for each number of a map: the features of the finest level.
 OVERHEAD = 64
 
@@ -36,6 +32,7 @@ class _CNN(NetEstimator):
         "augmentation": [StrOptions({"flip", "dihedral"}), None],
         "average_turns": ["boolean"],
         **NetEstimator._parameter_constraints,
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -47,7 +44,7 @@ class _CNN(NetEstimator):
         augmentation="dihedral",
         average_turns=True,
         lr=3e-3,
-        max_epochs="auto",
+        max_epochs=200,
         batch_size=64,
         batch_growth=1.0,
         schedule="one_cycle",
@@ -92,7 +89,6 @@ class _CNN(NetEstimator):
             scale = seen.std(axis=(0, 2, 3))
             self.scale_ = np.where(scale > 0, scale, 1.0).astype(self.dtype)
         self.n_turns_ = n_symmetries(self.augmentation, *self.map_shape_)
-        self.n_steps_ = math.ceil(len(rows[0]) / self.batch_size)
         self._train(
             self._standard(maps),
             target,
@@ -128,11 +124,6 @@ class _CNN(NetEstimator):
     def _standard(self, maps):
         center, scale = self.center_[:, None, None], self.scale_[:, None, None]
         return torch.from_numpy(((maps - center) / scale).astype(self.dtype, copy=False))
-
-    def _n_epochs(self):
-        if self.max_epochs != "auto":
-            return self.max_epochs
-        return int(np.clip(round(N_STEPS / self.n_steps_), *EPOCHS))
 
     def _make_module(self):
         shape = {"n_channels": self.n_channels_in_, "n_outputs": self._n_outputs()}
@@ -179,8 +170,7 @@ class CNNRegressor(RegressorMixin, _CNN):
         Predict the mean over the same turns: slower by their number.
     lr : float, default=3e-3
         Highest learning rate.
-    max_epochs : int or "auto", default="auto"
-        "auto": 200 steps, or 100 epochs if these are more.
+    max_epochs : int, default=200
     batch_size : int, default=64
     batch_growth : float, default=1.0
         Ratio of the last epoch's batch size to the first's.
@@ -332,8 +322,7 @@ class CNNClassifier(ClassifierMixin, _CNN):
         Predict the mean over the same turns: slower by their number.
     lr : float, default=3e-3
         Highest learning rate.
-    max_epochs : int or "auto", default="auto"
-        "auto": 200 steps, or 100 epochs if these are more.
+    max_epochs : int, default=200
     batch_size : int, default=64
     batch_growth : float, default=1.0
         Ratio of the last epoch's batch size to the first's.
