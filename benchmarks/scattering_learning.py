@@ -24,7 +24,7 @@ from sklearn.base import clone  # noqa: E402
 from skastro.scattering.comparison import PROBLEMS, default_estimators, map_error  # noqa: E402
 
 N_PIXELS, N_TEST, N_POOL = 64, 400, 800
-SIZES = (20, 50, 100, 200, 400)
+SIZES = (20, 50, 100, 200)
 TABLE = RESULTS / "scattering_learning.csv"
 
 
