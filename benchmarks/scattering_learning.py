@@ -2,212 +2,112 @@
 
     python benchmarks/scattering_learning.py
 
-Two tasks on maps of 64 x 64 pixels. Regression: how intermittent a turbulent map is, its spectrum known to
-vary too (error: rms over the scatter of the truth, 1 for the mean). Classification: Gaussian, filaments or
-turbulence, all of the same histogram (by ranks) and of varying spectra (error: fraction wrong).
-Learning curves in the number of training maps, on 400 test maps; mean over draws of the training maps.
-The CNN (four convolutions, batch normalisation, mean over the map; flips and turns; a fifth of the maps held
-out to stop) is given the better of two learning rates by those held-out maps. One thread.
+The problems and methods of ``skastro compare scattering``, on maps of 64 x 64 pixels. Regression: how
+intermittent a turbulent map is, its spectrum known to vary too (error: rms over the scatter of the truth, 1
+for the mean). Classification: Gaussian, filaments or turbulence, all of the same histogram (by ranks) and of
+varying spectra (error: fraction wrong). Learning curves in the number of training maps, on 400 test maps;
+mean and scatter over draws of the training maps. One thread. In parts: `--problem` and `--sizes`; figures of
+other parts stay in the CSV.
 """
 
 import argparse
+import csv
 import os
 import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
-import torch  # noqa: E402
 from records import RESULTS, verdict, write_csv  # noqa: E402
-from sklearn.linear_model import RidgeClassifierCV, RidgeCV  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import StandardScaler  # noqa: E402
-from torch import nn  # noqa: E402
+from sklearn.base import clone  # noqa: E402
 
-from skastro.datasets import make_fields  # noqa: E402
-from skastro.scattering import ScatteringTransform  # noqa: E402
-from skastro.scattering.baselines import (  # noqa: E402
-    BispectrumFeatures,
-    HistogramMoments,
-    PowerSpectrumFeatures,
-)
+from skastro.scattering.comparison import PROBLEMS, default_estimators, map_error  # noqa: E402
 
-N_PIXELS, N_TEST = 64, 400
-SIZES = (20, 50, 100, 200, 400)
-KINDS = ("gaussian", "filaments", "turbulence")
-EPOCHS, PATIENCE = 150, 30
+N_PIXELS, N_TEST, N_POOL = 64, 400, 800
+SIZES = (20, 50, 100, 200)
+TABLE = RESULTS / "scattering_learning.csv"
 
 
-def ranked(maps):
-    """Maps of one histogram, that of a Gaussian to a good approximation of ranks."""
-    ranks = maps.reshape(len(maps), -1).argsort(axis=1).argsort(axis=1)
-    uniform = (ranks + 0.5) / ranks.shape[1]
-    return torch.special.ndtri(torch.from_numpy(uniform)).numpy().reshape(maps.shape)
-
-
-def regression(n, seed):
-    rng = np.random.default_rng(seed)
-    scatter, index = rng.uniform(0.1, 1.0, n), rng.uniform(2.0, 3.0, n)
-    maps = make_fields(
-        n, "turbulence", n_pixels=N_PIXELS, index=index, scatter=scatter, random_state=seed
-    ).maps
-    return (maps / maps.std(axis=(1, 2), keepdims=True)).astype(np.float32), scatter
-
-
-def classification(n, seed):
-    rng = np.random.default_rng(seed)
-    label = rng.integers(len(KINDS), size=n)
-    index = {"filaments": (1.0, 2.0)}
-    maps = np.empty((n, N_PIXELS, N_PIXELS), np.float32)
-    for i, kind in enumerate(KINDS):
-        rows = np.flatnonzero(label == i)
-        slopes = rng.uniform(*index.get(kind, (2.0, 3.0)), len(rows))
-        maps[rows] = make_fields(
-            len(rows), kind, n_pixels=N_PIXELS, index=slopes, random_state=seed + i
-        ).maps
-    return ranked(maps).astype(np.float32), label
-
-
-class CNN:
-    """A small network, with `fit` and `predict`."""
-
-    def __init__(self, n_classes, seed):
-        self.n_classes, self.seed = n_classes, seed
-
-    def fit(self, maps, y):
-        rng = np.random.default_rng(self.seed)
-        held = rng.permutation(len(maps)) < max(4, len(maps) // 5)
-        y = torch.from_numpy(np.asarray(y))
-        if not self.n_classes:
-            self.mean, self.scale = y.mean(), y.std()
-            y = ((y - self.mean) / self.scale).float()
-        x = torch.from_numpy(maps)[:, None]
-        runs = [self._train(x, y, held, lr) for lr in (3e-3, 1e-3)]
-        self.network = min(runs, key=lambda run: run[0])[1]
-        return self
-
-    def _train(self, x, y, held, lr):
-        torch.manual_seed(self.seed)
-        layers, n = [], 1
-        for width in (16, 32, 48, 64):
-            layers += [nn.Conv2d(n, width, 3, padding=1, padding_mode="circular")]
-            layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.AvgPool2d(2)]
-            n = width
-        network = nn.Sequential(
-            *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(n, max(1, self.n_classes))
-        )
-        network.to(memory_format=torch.channels_last)
-        loss = nn.CrossEntropyLoss() if self.n_classes else nn.MSELoss()
-        optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-2)
-        rows = np.flatnonzero(~held)
-        best, kept, last = np.inf, None, 0
-        rng = np.random.default_rng(self.seed)
-        for epoch in range(EPOCHS):
-            network.train()
-            for batch in np.array_split(rng.permutation(rows), max(1, len(rows) // 32)):
-                images = x[batch]
-                for axis in (2, 3):
-                    images = images.flip(axis) if rng.random() < 0.5 else images
-                images = images.transpose(2, 3) if rng.random() < 0.5 else images
-                optimizer.zero_grad()
-                loss(network(images).squeeze(1), y[batch]).backward()
-                optimizer.step()
-            network.eval()
-            with torch.inference_mode():
-                value = float(loss(network(x[held]).squeeze(1), y[held]))
-            if value < best:
-                best, last = value, epoch
-                kept = {key: v.clone() for key, v in network.state_dict().items()}
-            if epoch - last > PATIENCE:
-                break
-        network.load_state_dict(kept)
-        return best, network
-
-    def predict(self, maps):
-        self.network.eval()
-        with torch.inference_mode():
-            out = self.network(torch.from_numpy(maps)[:, None])
-        if self.n_classes:
-            return out.argmax(1).numpy()
-        return (out[:, 0].double() * self.scale + self.mean).numpy()
-
-
-def features():
-    scattering = {"reduction": "isotropic", "n_scales": 5}
-    return {
-        "scattering: wst": ScatteringTransform("wst", logarithm=True, **scattering),
-        "scattering: covariance": ScatteringTransform("covariance", **scattering),
-        "power spectrum": PowerSpectrumFeatures(),
-        "bispectrum": BispectrumFeatures(),
-        "moments": HistogramMoments(n_scales=3),
-    }
-
-
-def linear(n_classes):
-    if n_classes:
-        return RidgeClassifierCV(np.logspace(-3, 5, 25))
-    return RidgeCV(np.logspace(-3, 5, 25))
-
-
-def error(y, predicted, n_classes):
-    if n_classes:
-        return float(np.mean(predicted != y))
-    return float(np.sqrt(np.mean((predicted - y) ** 2)) / np.std(y))
-
-
-def learn(task, make, n_classes, arguments):
-    """Rows of a task: an error for each method and number of maps."""
-    test, truth = make(N_TEST, 9001)
-    pool, labels = make(max(SIZES) * 2, 9002)
+def learn(problem, arguments):
+    """Rows of a problem: an error for each method and number of maps."""
+    make = PROBLEMS[problem]
+    test, truth = make(N_TEST, N_PIXELS, random_state=9001)
+    pool, target = make(N_POOL, N_PIXELS, random_state=9002)
+    # features are those of each map alone: computed once for all draws
     tables = {}
-    for name, one in features().items():
-        start = time.process_time()
-        tables[name] = one.fit(pool).transform(pool), one.transform(test)
-        milliseconds = 1e3 * (time.process_time() - start) / (len(pool) + len(test))
-        print(f"{task}: {name}: {tables[name][0].shape[1]} features, {milliseconds:.1f} ms a map")
+    for name, method in default_estimators().items():
+        if name == "CNN" and arguments.no_cnn:
+            continue
+        tables[name] = pool, test
+        if name != "CNN":
+            start = time.process_time()
+            features = method[0].fit(pool)
+            tables[name] = features.transform(pool), features.transform(test)
+            milliseconds = 1e3 * (time.process_time() - start) / (len(pool) + len(test))
+            n_features = tables[name][0].shape[1]
+            print(f"{problem}: {name}: {n_features} features, {milliseconds:.1f} ms a map")
     rows = []
-    for n in SIZES:
-        draws = [
-            np.random.default_rng([7, k]).permutation(len(pool))[:n] for k in range(arguments.draws)
-        ]
-        found = {}
-        for name, (train, held) in tables.items():
-            found[name] = []
-            for draw in draws:
-                model = make_pipeline(StandardScaler(), linear(n_classes))
-                model.fit(train[draw], labels[draw])
-                found[name].append(error(truth, model.predict(held), n_classes))
-        if not arguments.no_cnn:
-            found["CNN"] = [
-                error(truth, CNN(n_classes, k).fit(pool[d], labels[d]).predict(test), n_classes)
-                for k, d in enumerate(draws)
-            ]
+    for n in arguments.sizes:
+        found, seconds = {}, {}
+        for k in range(arguments.draws):
+            drawn = np.random.default_rng([7, k]).permutation(len(pool))[:n]
+            methods = default_estimators(random_state=k)
+            for name in tables:
+                method = methods[name]
+                model = clone(method if name == "CNN" else method[1:])
+                start = time.perf_counter()
+                model.fit(tables[name][0][drawn], target[drawn])
+                seconds.setdefault(name, []).append(time.perf_counter() - start)
+                error = map_error(truth, model.predict(tables[name][1]))
+                found.setdefault(name, []).append(error)
         for name, errors in found.items():
             rows.append(
-                {"task": task, "maps": n, "method": name, "error": float(np.mean(errors)),
-                 "scatter": float(np.std(errors))}
+                {"task": problem, "maps": n, "method": name, "error": float(np.mean(errors)),
+                 "scatter": float(np.std(errors)), "draws": len(errors)}
             )  # fmt: skip
-        print(
-            f"{task}, {n} maps: " + ", ".join(f"{k} {np.mean(v):.3f}" for k, v in found.items()),
-            flush=True,
-        )
-        if n == 50 and "CNN" in found:
-            ours = min(np.mean(v) for k, v in found.items() if k.startswith("scattering"))
-            ok = ours < np.mean(found["CNN"])
-            print(
-                f"    50 maps: scattering {ours:.3f}, CNN {np.mean(found['CNN']):.3f}: {verdict(ok)}"
+        shown = ", ".join(f"{k} {np.mean(v):.4f}" for k, v in found.items())
+        print(f"{problem}, {n} maps: {shown}", flush=True)
+        if "CNN" not in found:
+            continue
+        print(f"    CNN: {np.round(found['CNN'], 4)}, {np.mean(seconds['CNN']):.0f} s a fit")
+        if n == 50:
+            best = min(
+                (k for k in found if k.startswith("scattering")), key=lambda k: sum(found[k])
             )
+            ours, theirs = np.mean(found[best]), np.mean(found["CNN"])
+            passed = verdict(ours < theirs)
+            print(f"    50 maps: {best} {ours:.4f}, CNN {theirs:.4f}: {passed}", flush=True)
     return rows
+
+
+def merged(rows):
+    """The rows, and those of other parts that the CSV has."""
+    new = {(row["task"], row["maps"], row["method"]) for row in rows}
+    kept = []
+    if TABLE.exists():
+        with open(TABLE, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                row["maps"] = int(row["maps"])
+                if (row["task"], row["maps"], row["method"]) not in new:
+                    kept.append({key: row[key] for key in rows[0]})
+    problems, methods = list(PROBLEMS), list(default_estimators())
+
+    def place(row):
+        return problems.index(row["task"]), row["maps"], methods.index(row["method"])
+
+    return sorted(kept + rows, key=place)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=3, help="of the training maps")
-    parser.add_argument("--no-cnn", action="store_true")
+    parser.add_argument("--problem", choices=list(PROBLEMS), help="default: both")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of maps")
+    parser.add_argument("--no-cnn", action="store_true", help="the linear models alone")
     arguments = parser.parse_args()
-    rows = learn("intermittency", regression, 0, arguments)
-    rows += learn("kind of field", classification, len(KINDS), arguments)
-    write_csv(RESULTS / "scattering_learning.csv", rows, threads=int(os.environ["OMP_NUM_THREADS"]))
+    for problem in PROBLEMS if arguments.problem is None else [arguments.problem]:
+        rows = merged(learn(problem, arguments))
+        write_csv(TABLE, rows, threads=int(os.environ["OMP_NUM_THREADS"]))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,9 @@ def _parser():
         description="Fit every method of a task to its bundled data and score it on held-out rows, "
         "or on the truth of the same cubes. Prints the table and writes TASK.csv and TASK.png.",
     )
-    compare.add_argument("task", metavar="TASK", help="what to compare: denoising or emulation")
+    compare.add_argument(
+        "task", metavar="TASK", help="what to compare: denoising, emulation or scattering"
+    )
     compare.add_argument(
         "--output", type=Path, default=Path("."), metavar="DIR",
         help="folder for the files, made if absent (default: the current one)",

@@ -42,6 +42,29 @@ def test_compare_writes_a_table_and_a_picture(small, tmp_path, capsys):
     assert sorted(p.name for p in folder.iterdir()) == ["emulation.csv", "emulation.png"]
 
 
+def test_compare_of_several_data_sets(tmp_path, monkeypatch, capsys):
+    from skastro.scattering import comparison as maps
+
+    methods = {"moments": maps.default_estimators()["moments"]}
+    task = replace(
+        maps.TASK,
+        load=lambda: maps.load_maps(sizes=(10, 20), n_test=30),
+        estimators=lambda random_state=0, quick=False: methods,
+    )
+    monkeypatch.setattr(maps, "TASK", task)
+    assert cli.main(["compare", "scattering", "--output", str(tmp_path), "--quick"]) == 0
+    out = capsys.readouterr().out
+    assert "scattering: kind of field, 20 maps to fit, 30 others to score: fraction wrong" in out
+    with (tmp_path / "scattering.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["maps"] for row in rows] == [
+        "intermittency, 10 maps", "intermittency, 20 maps", "kind of field, 10 maps",
+        "kind of field, 20 maps",
+    ]  # fmt: skip
+    assert all(0 < float(row["test_error"]) < 5 for row in rows)
+    assert matplotlib.image.imread(tmp_path / "scattering.png").shape[1] > 1000
+
+
 def test_without_picture_matplotlib_is_not_needed(small, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert cli.main(["compare", "emulation", "--output", str(tmp_path), "--no-plot"]) == 0
@@ -83,7 +106,7 @@ def test_interrupt(small, tmp_path, monkeypatch, capsys):
 def test_user_mistakes_are_one_line_and_no_traceback(tmp_path, capsys):
     assert cli.main(["compare", "cooking"]) == 2
     assert capsys.readouterr().err == (
-        "skastro: task='cooking'; expected one of ['denoising', 'emulation'].\n"
+        "skastro: task='cooking'; expected one of ['denoising', 'emulation', 'scattering'].\n"
     )
     (tmp_path / "file").write_text("")
     assert cli.main(["compare", "emulation", "--output", str(tmp_path / "file")]) == 1

@@ -254,7 +254,8 @@ def test_bad_arguments(arguments, error, match):
 
 def test_bad_task_and_metrics():
     with pytest.raises(
-        ValueError, match=r"task='cooking'; expected one of \['denoising', 'emulation'\]"
+        ValueError,
+        match=r"task='cooking'; expected one of \['denoising', 'emulation', 'scattering'\]",
     ):
         compare(METHODS, (X, Y), task="cooking")
     with pytest.raises(TypeError, match="metrics is 'mean'; expected a callable"):

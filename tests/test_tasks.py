@@ -35,6 +35,7 @@ def test_every_task_is_complete(name):
 
 def test_unknown_task():
     with pytest.raises(
-        ValueError, match=r"task='cooking'; expected one of \['denoising', 'emulation'\]"
+        ValueError,
+        match=r"task='cooking'; expected one of \['denoising', 'emulation', 'scattering'\]",
     ):
         get_task("cooking")

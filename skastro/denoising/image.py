@@ -17,10 +17,8 @@ from skastro.denoising.image_training import (
     BLIND_STEP,
     TrainingBatches,
     blind_spots,
-    n_symmetries,
-    turn,
-    turn_back,
 )
+from skastro.symmetries import n_symmetries, turn, turn_back
 
 __all__ = ["ImageDenoiser"]
 

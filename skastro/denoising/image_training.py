@@ -2,31 +2,12 @@
 
 import torch
 
-__all__ = ["TrainingBatches", "blind_spots", "n_symmetries", "turn", "turn_back"]
+from skastro.symmetries import turn_at_random
+
+__all__ = ["TrainingBatches", "blind_spots"]
 
 # Side of the cells of which one pixel is hidden at a time: 9 passes see every pixel.
 BLIND_STEP = 3
-
-
-def n_symmetries(augmentation, height, width):
-    """Number of symmetries: 1, 2 or 4 reflections, or the 8 of a square."""
-    if augmentation is None:
-        return 1
-    return 8 if augmentation == "dihedral" and height == width else 4
-
-
-def turn(images, k):
-    """Symmetry number `k` (0 to 7): reflections of the columns (1) and rows (2), transposition (4)."""
-    axes = [axis for axis, bit in ((-1, 1), (-2, 2)) if k & bit]
-    images = images.flip(axes) if axes else images
-    return images.transpose(-1, -2) if k & 4 else images
-
-
-def turn_back(images, k):
-    """Undo `turn`."""
-    images = images.transpose(-1, -2) if k & 4 else images
-    axes = [axis for axis, bit in ((-1, 1), (-2, 2)) if k & bit]
-    return images.flip(axes) if axes else images
 
 
 def blind_spots(images, phase, step=BLIND_STEP):
@@ -60,7 +41,7 @@ class TrainingBatches:
         Of the inputs, as `transform` will see them; the targets are scaled with them.
     corruption : Corruption or None
     n_symmetries : int
-        1, 4 or 8; see `turn`.
+        1, 4 or 8; see `skastro.symmetries.turn`.
     center, scale : Tensor of shape (1, n_channels, 1, 1), optional
         Of the normalised images, for the standard units.
     """
@@ -77,7 +58,8 @@ class TrainingBatches:
         """Called by the net with a batch; see `skastro.base.Net`."""
         target = targets[0]
         pairs = self.mode == "pairs"
-        (target, *rest) = self._turned([target, inputs] if pairs else [target], generator)
+        images = [target, inputs] if pairs else [target]
+        (target, *rest) = turn_at_random(images, self.n_symmetries, generator)
         if self.mode == "corrupt":
             noisy = self.corruption(target, generator)
         elif pairs:
@@ -98,18 +80,3 @@ class TrainingBatches:
 
     def _standard(self, images):
         return (images - self.center) / self.scale
-
-    def _turned(self, tensors, generator):
-        """The images of a batch in groups, each turned in another way; the order stays."""
-        n, m = len(tensors[0]), self.n_symmetries
-        if m == 1:
-            return tensors
-        # rows come shuffled: consecutive groups of them are random ones
-        which = torch.randperm(m, generator=generator, device=generator.device).tolist()
-        first = int(torch.randint(m, (1,), generator=generator, device=generator.device))
-        parts = [tensor.tensor_split(min(m, n)) for tensor in tensors]
-        order = [which[(first + i) % m] for i in range(min(m, n))]
-        return [
-            torch.cat([turn(part, k) for part, k in zip(group, order, strict=True)])
-            for group in parts
-        ]

@@ -1,4 +1,4 @@
-"""Classical statistics of maps, with the interface of `ScatteringTransform`: what it is compared with."""
+"""What `ScatteringTransform` is compared with: classical statistics of maps, and small networks."""
 
 from numbers import Integral, Real
 
@@ -9,9 +9,16 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skastro.fourier_shells import FourierShells
 from skastro.map_spectra import shell_spectra
 from skastro.scattering.bispectrum import Bispectrum
+from skastro.scattering.cnn import CNNClassifier, CNNRegressor
 from skastro.scattering.map_features import MapFeatures
 
-__all__ = ["BispectrumFeatures", "HistogramMoments", "PowerSpectrumFeatures"]
+__all__ = [
+    "BispectrumFeatures",
+    "CNNClassifier",
+    "CNNRegressor",
+    "HistogramMoments",
+    "PowerSpectrumFeatures",
+]
 
 
 class PowerSpectrumFeatures(MapFeatures):

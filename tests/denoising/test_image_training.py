@@ -8,10 +8,8 @@ from skastro.denoising.image_arrays import Normalization
 from skastro.denoising.image_training import (
     TrainingBatches,
     blind_spots,
-    n_symmetries,
-    turn,
-    turn_back,
 )
+from skastro.symmetries import turn
 
 
 def generator(seed=0):
@@ -20,26 +18,6 @@ def generator(seed=0):
 
 def batch(n=16, size=6, seed=1):
     return torch.rand(n, 1, size, size, generator=generator(seed))
-
-
-def test_the_eight_turns_are_the_symmetries_of_the_square():
-    image = torch.arange(9.0).view(1, 1, 3, 3)
-    turned = [turn(image, k) for k in range(8)]
-    assert len({tuple(one.flatten().tolist()) for one in turned}) == 8
-    expected = [torch.rot90(one, k, (2, 3)) for k in range(4) for one in (image, image.flip(-1))]
-    assert {tuple(one.flatten().tolist()) for one in expected} == {
-        tuple(one.flatten().tolist()) for one in turned
-    }
-    for k in range(8):
-        assert torch.equal(turn_back(turned[k], k), image)
-
-
-@pytest.mark.parametrize(
-    "augmentation, shape, number",
-    [(None, (4, 4), 1), ("flip", (4, 4), 4), ("dihedral", (4, 4), 8), ("dihedral", (4, 5), 4)],
-)
-def test_number_of_turns(augmentation, shape, number):
-    assert n_symmetries(augmentation, *shape) == number
 
 
 def test_blind_spots_of_all_phases_cover_each_pixel_once():
