@@ -7,6 +7,10 @@ import torch
 
 __all__ = ["FoldedFilters"]
 
+SMALL = (
+    2**14
+)  # pixels of grids that all filters are folded onto at once: a call costs more than the work
+
 
 def _arc(power, width):
     """Start of the arc of `width` frequencies, on a circle, that holds most of `power`; its share."""
@@ -82,6 +86,7 @@ class FoldedFilters:
     sizes : list of tuple
     pieces : list of list of (source, target, offset, shape)
         For each filter: first places in the plane, in the grid and in `values`; complex numbers as two.
+        One list for all, of shapes (n_filters, m, n), where the grid is small.
     n_written : list of int
         How many of them are written, before the others are added.
     values : ndarray of shape (n_values,), float64
@@ -90,23 +95,27 @@ class FoldedFilters:
 
     def __init__(self, filters, sizes, tolerance=None):
         self.sizes = [tuple(map(int, size)) for size in sizes]
+        small = tolerance is not None and math.prod(self.sizes[0]) <= SMALL
+        self.at_once = small and len(set(self.sizes)) == 1
+        if self.at_once:
+            sets = [(np.stack(filters), self.sizes[0])]
+        else:
+            sets = [(one[None], size) for one, size in zip(filters, self.sizes, strict=True)]
         # Pieces that fill the coarse grid, each point once, before any is added.
         self.pieces, self.n_written, values, offset = [], [], [], 0
-        for one, size in zip(filters, self.sizes, strict=True):
-            power = np.square(one)
+        for some, size in sets:
+            power = np.square(some)
+            power = (power / power.sum((1, 2), keepdims=True)).max(0)
             found = _band(power, size) if tolerance is None else _aliases(power, size, tolerance)
             self.n_written.append(len(found) if tolerance is None else 1)
             self.pieces.append([])
-            for source, target, (m, n) in found:
-                value = one[source[0] : source[0] + m, source[1] : source[1] + n] / one.size
+            for (row, column), target, (m, n) in found:
+                value = some[:, row : row + m, column : column + n] / some[0].size
                 # A complex number is two reals, and each is multiplied.
-                values.append(np.repeat(value, 2, axis=1).ravel())
-                starts = (
-                    2 * (source[0] * one.shape[1] + source[1]),
-                    2 * (target[0] * size[1] + target[1]),
-                )
-                self.pieces[-1].append((*starts, offset, (m, 2 * n)))
-                offset += 2 * m * n
+                values.append(np.repeat(value, 2, axis=2).ravel())
+                starts = 2 * (row * some.shape[2] + column), 2 * (target[0] * size[1] + target[1])
+                self.pieces[-1].append((*starts, offset, (len(some), m, 2 * n)))
+                offset += values[-1].size
         self.values = np.concatenate(values)
         self._tensors = {}
 
@@ -129,7 +138,7 @@ class FoldedFilters:
             flat = torch.from_numpy(self.values).to(key[0]).to(like.device)
             self._tensors[key] = [
                 [
-                    (source, target, flat[at : at + shape[0] * shape[1]].view(shape))
+                    (source, target, flat[at : at + math.prod(shape)].view(shape))
                     for source, target, at, shape in pieces
                 ]
                 for pieces in self.pieces
@@ -150,11 +159,15 @@ class FoldedFilters:
         folded : Tensor of shape (..., n_filters, h_i, w_i), complex
         """
         out = X.new_empty((*X.shape[:-2], len(which), *self.sizes[which[0]]))
-        source, targets, pieces = _as_real(X), _as_real(out), self.on(X)
-        for i, target in zip(which, targets.unbind(-3), strict=True):
-            for k, (at, to, values) in enumerate(pieces[i]):
-                piece, sum_ = _window(source, at, values.shape), _window(target, to, values.shape)
-                if k < self.n_written[i]:
+        source, target = _as_real(X).unsqueeze(-3), _as_real(out)
+        for k, rows, pieces in self._sets(which, self.on(X)):
+            sums = target[..., rows, :, :]
+            for i, (at, to, values) in enumerate(pieces):
+                shape = values.shape[1:]
+                piece, sum_ = _window(source, at, shape), _window(sums, to, shape)
+                if self.at_once:
+                    values = values[which[0] : which[-1] + 1]  # noqa: PLW2901
+                if i < self.n_written[k]:
                     torch.mul(piece, values, out=sum_)
                 else:
                     sum_.addcmul_(piece, values)
@@ -162,11 +175,18 @@ class FoldedFilters:
 
     def add_adjoint(self, Z, which, out):
         """Add to `out`, of shape (..., h, w), the adjoint of :meth:`fold` applied to `Z`."""
-        sources, target, pieces = _as_real(Z), _as_real(out), self.on(Z)
-        for i, source in zip(which, sources.unbind(-3), strict=True):
-            for at, to, values in pieces[i]:
+        source, target, pieces = _as_real(Z), _as_real(out), self.on(Z)
+        for k, i in enumerate(which):
+            for at, to, values in pieces[0 if self.at_once else i]:
+                values = values[i if self.at_once else 0]  # noqa: PLW2901
                 piece = _window(target, at, values.shape)
-                piece.addcmul_(_window(source, to, values.shape), values)
+                piece.addcmul_(_window(source[..., k, :, :], to, values.shape), values)
+
+    def _sets(self, which, pieces):
+        """(number, rows of the output, pieces) of the filters that are folded in one call."""
+        if self.at_once:
+            return [(0, slice(None), pieces[0])]
+        return [(i, slice(k, k + 1), pieces[i]) for k, i in enumerate(which)]
 
 
 def _as_real(X):

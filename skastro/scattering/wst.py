@@ -17,8 +17,9 @@ __all__ = ["WST"]
 
 KYMATIO_GAIN = math.pi / 3.1415  # its Gaussians are normalised with 3.1415 for pi
 TOLERANCE = 1e-13  # of a filter: coefficients to 1e-5
-CHUNK = 2**20  # complex numbers of a layer at once: 8 MB
-FIELDS = 2**21  # pixels whose spectra are kept at once
+# complex numbers of a layer at once, 8 and 2 MB: what is kept beside them is small, or as large as a map
+CHUNKS = {"global": 2**20, "local": 2**18}
+FIELDS = 2**18  # pixels whose spectra are kept at once
 
 
 class WST(nn.Module):
@@ -241,11 +242,15 @@ class WST(nn.Module):
             If `x` is complex or not of the shape of the transform, or `y` or `reference` is given.
         """
         check_fields(x, y, reference, self.shape)
-        if self._pad is not None:
-            rows, columns = (torch.from_numpy(at).to(x.device) for at in self._pad)
-            x = x.index_select(1, rows).index_select(2, columns)
-        # A transform keeps the strides of its input, and views as reals need plain ones.
-        S = _Scattering.apply(x.contiguous(), self)
+        step = max(1, FIELDS // math.prod(self.padded))
+        parts = [x.new_empty(0, len(self.names), *self.size)]
+        for some in x.split(step) if len(x) else ():
+            if self._pad is not None:
+                rows, columns = (torch.from_numpy(at).to(x.device) for at in self._pad)
+                some = some.index_select(1, rows).index_select(2, columns)  # noqa: PLW2901
+            # A transform keeps the strides of its input, and views as reals need plain ones.
+            parts.append(_Scattering.apply(some.contiguous(), self))
+        S = torch.cat(parts)
         return S[..., 0, 0] if self.output == "global" else S
 
     def _windows_like(self, x):
@@ -284,53 +289,54 @@ class WST(nn.Module):
         -------
         S : Tensor of the shape of `gradient`; or the gradient, of the shape of `x`
         """
-        S = x.new_zeros(len(x), len(self.names), *self.size) if gradient is None else None
-        dx = None if gradient is None else torch.empty_like(x)
-        step = max(1, FIELDS // math.prod(self.padded))
-        for at in range(0, len(x), step):
-            part = slice(at, at + step)
-            # Powers of two keep the squares of any unit within the range of the dtype.
-            exponent = torch.frexp(x[part].abs().amax((1, 2)))[1]
-            field = torch.ldexp(x[part], -exponent[:, None, None])
-            if gradient is None:
-                S[part, :1] = self._pool(field, 0)[:, None]
-            X = torch.fft.fft2(field)
-            dX = None if gradient is None else torch.zeros_like(X)
-            for j in range(self.n_scales):
-                block = max(1, CHUNK // (self.n_orientations * math.prod(self._first[j].sizes[0])))
-                for first in range(0, len(X), block):
-                    inner = slice(first, first + block)
+        # Powers of two keep the squares of any unit within the range of the dtype.
+        exponent = torch.frexp(x.abs().amax((1, 2)))[1]
+        field = torch.ldexp(x, -exponent[:, None, None])
+        X = torch.fft.fft2(field)
+        if gradient is None:
+            S = x.new_empty(len(x), len(self.names), *self.size)
+            S[:, :1] = self._pool(field, 0)[:, None]
+        dX = None if gradient is None else torch.zeros_like(X)
+        del field
+        chunk = CHUNKS[self.output]
+        for j, first in enumerate(self._first):
+            block = max(1, chunk // (self.n_orientations * math.prod(first.sizes[0])))
+            for start in range(0, len(X), block):
+                inner = slice(start, start + block)
+                for some in first.groups(chunk // len(X[inner])):
                     if gradient is None:
-                        self._scale(j, X[inner], S[part][inner])
+                        self._scale(j, some, X[inner], S[inner])
                     else:
-                        self._scale(j, X[inner], gradient[part][inner], dX[inner])
-            if gradient is None:
-                S[part] = torch.ldexp(S[part], exponent[:, None, None, None])
-            else:
-                torch.fft.ifft2(dX, norm="forward", out=dX)
-                dx[part] = dX.real
-                dx[part] += self._spread(gradient[part, 0], 0, self.padded)
-        return S if gradient is None else dx
+                        self._scale(j, some, X[inner], gradient[inner], dX[inner])
+        if gradient is None:
+            return torch.ldexp(S, exponent[:, None, None, None])
+        dx = torch.fft.ifft2(dX, norm="forward").real
+        return dx + self._spread(gradient[:, 0], 0, self.padded)
 
-    def _scale(self, j, X, S, dX=None):
-        """All coefficients of first scale j, written into S; or from their gradient S, that of X."""
+    def _scale(self, j, l1, X, S, dX=None):
+        """Coefficients of first scale j and some orientations, into S; or from their gradient S, X's."""
         L, first, n = self.n_orientations, self._first[j], len(X)
-        grid = first.sizes[0]
-        every = list(range(L))
-        z = torch.fft.ifft2(first.fold(X, every), norm="forward")
+        z = torch.fft.ifft2(first.fold(X, l1), norm="forward")
         U = modulus(z, overwrite=dX is None)
-        at = 1 + j * L
-        if dX is None:
-            S[:, at : at + L] = self._pool(U, j)
+        own = slice(1 + j * L + l1[0], 2 + j * L + l1[-1])
         scales = [b for a, b in self.pairs if a == j]
-        F = torch.fft.fft2(U) if scales else None
-        dF = torch.zeros_like(F) if scales and dX is not None else None
+        if dX is None:
+            S[:, own] = self._pool(U, j)
+            if not scales:
+                return
+            # the field has done its work: the modulus as complex numbers in its memory
+            torch.view_as_real(z)[..., 0], torch.view_as_real(z)[..., 1] = U, 0.0
+            F = torch.fft.fft2(z)
+            del z, U
+        else:
+            F = torch.fft.fft2(U) if scales else None
+            dF = torch.zeros_like(F) if scales else None
         for i, j2 in enumerate(scales):
             second = self._second[j, j2]
             # S2 in the order (l1, j2, l2).
             places = S[:, self._at[j] : self._at[j] + L * len(scales) * L]
-            places = places.view(n, L, len(scales), L, *self.size)[:, :, i]
-            for some in second.groups(CHUNK // (n * L)):
+            places = places.view(n, L, len(scales), L, *self.size)[:, l1[0] : l1[-1] + 1, i]
+            for some in second.groups(CHUNKS[self.output] // (n * len(l1))):
                 z2 = torch.fft.ifft2(second.fold(F, some), norm="forward")
                 U2 = modulus(z2, overwrite=dX is None)
                 if dX is None:
@@ -340,11 +346,11 @@ class WST(nn.Module):
                     second.add_adjoint(torch.fft.fft2(direction(z2, U2, weight)), some, dF)
         if dX is None:
             return
-        weight = self._spread(S[:, at : at + L], j, grid)
+        weight = self._spread(S[:, own], j, first.sizes[0])
         if scales:
             weight = torch.fft.ifft2(dF, norm="forward").real.add_(weight)
         Z = torch.fft.fft2(direction(z, U, weight))
-        first.add_adjoint(Z, every, dX)
+        first.add_adjoint(Z, l1, dX)
 
 
 class _Scattering(torch.autograd.Function):
