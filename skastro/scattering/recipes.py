@@ -39,7 +39,7 @@ NORMED = (*CROSS, "topology")
 REDUCIBLE = ("wst", "covariance")
 REDUCTIONS = {"isotropic": (isotropic,), "angular": (angular,), "scale": (angular, scales)}
 # few numbers, and the weight that they have beside scattering statistics
-WEIGHTS = {"power_spectrum": 2e-2, "pdf": 3e-3, "topology": 3e-3}
+WEIGHTS = {"power_spectrum": 3e-3, "pdf": 3e-3, "topology": 3e-3}
 
 
 def make_statistics(family, shape, n_scales, n_orientations, **options):
