@@ -81,7 +81,7 @@ def show(name, seconds, found):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--random-state", type=int, default=0)
-    parser.add_argument("--max-iter", type=int, default=600, help="of the maps that are judged")
+    parser.add_argument("--max-iter", type=int, default=400, help="of the maps that are judged")
     arguments = parser.parse_args()
     target = np.log(np.asarray(load_dust_map(periodic=True).map, dtype=np.float32))[None]
     judge = Judge(target)

@@ -39,7 +39,7 @@ NORMED = (*CROSS, "topology")
 REDUCIBLE = ("wst", "covariance")
 REDUCTIONS = {"isotropic": (isotropic,), "angular": (angular,), "scale": (angular, scales)}
 # few numbers, and the weight that they have beside scattering statistics
-WEIGHTS = {"power_spectrum": 3e-3, "pdf": 3e-3, "topology": 3e-3}
+WEIGHTS = {"power_spectrum": 1e-3, "pdf": 3e-4, "topology": 3e-4}
 
 
 def make_statistics(family, shape, n_scales, n_orientations, **options):
@@ -204,6 +204,23 @@ class Several(nn.Module):
             channels, colon, _ = self.names[rows.start].partition(":")
             found += [(channels + colon if colon else "") + name for name in names]
         return found
+
+    def stages(self):
+        """The families whose statistics a synthesis looks for first, then all of them.
+
+        Beside the few of large weight, which are easily met by noise, the many would come too late to
+        shape anything: they go first.
+        """
+        heavy = [family for family in self.parts if family not in WEIGHTS]
+        every = list(self.parts)
+        return [heavy, every] if heavy and heavy != every else [every]
+
+    def only(self, families):
+        """The statistics of some families; which entries of a reference and which coefficients are theirs."""
+        part = Several({name: self.parts[name] for name in families}, self.pairs, self.mirror)
+        entries = [i for i, family in enumerate(self.families) if family in families]
+        rows = np.concatenate([np.arange(self.sets[i].start, self.sets[i].stop) for i in entries])
+        return part, entries, torch.from_numpy(rows)
 
     def family_scale(self, found):
         """Scale of each coefficient in the mean of squares that a synthesis makes small.

@@ -55,7 +55,9 @@ class Synthesizer:
         known : array-like of shape (h, w) or (n_channels, h, w), optional
             Pixels that are given, in the unit of the maps; NaN where they are to be found.
         max_iter : int, default=200
-            At the full size; coarser ones together have about as much time as 30 % more.
+            At the full size; coarser ones together have about as much time as 30 % more. Scattering
+            statistics that have a power spectrum, "pdf" or "topology" beside them are looked for alone
+            first, then all together, in as many iterations again.
         tolerance : float, default=1e-6
             Of the loss, relative to that of a Gaussian field.
         random_state : int, RandomState or None, default=None
@@ -68,7 +70,8 @@ class Synthesizer:
         maps : ndarray of shape (n_samples, h, w) or (n_samples, n_channels, h, w)
             In the unit of the maps of `fit`.
         history : ndarray of shape (n_iterations + 1, n_samples), or (n_iterations + 1, 1)
-            The loss at the full size after each iteration, if `return_history`; "mean_field" has one.
+            The loss after each iteration of the last search, at the full size, if `return_history`;
+            "mean_field" has one.
 
         Raises
         ------
@@ -143,6 +146,7 @@ class Synthesizer:
                 (mean, scale),
                 known if last else None,
                 together,
+                last,
                 n_iter,
                 tolerance,
                 verbose if last else 0,
@@ -153,42 +157,53 @@ class Synthesizer:
         return (maps, found.history) if return_history else maps
 
     def _search(
-        self, level, vector, start, fresh, unit, known, together, max_iter, tolerance, verbose
+        self, level, vector, start, fresh, unit, known, together, last, max_iter, tolerance, verbose
     ):
         """`synthesize` at one size, for maps in units of (mean, scale)."""
         mean, scale = unit
-        shape = tuple(level.shape[2:])
-        whole = shape == self.map_shape_
-        n_scales = None
-        if not whole:
-            halvings = round(np.log2(min(self.map_shape_) / min(shape)))
-            n_scales = max(1, self.n_scales_ - halvings)
-        statistics = (self.statistics_ if whole else self._make(shape, n_scales)).to(self._device)
+        statistics = self._at_size(tuple(level.shape[2:]))
         with torch.no_grad():
+            whole = statistics is self.statistics_
             reference = self._moved(self.reference_) if whole else None
             if reference is None:
                 reference = statistics.mean_norm(level * scale + mean)
+        stages = [list(statistics.parts)] if self.reduction else statistics.stages()
+        for families in stages if last else stages[:1]:
+            part, entries, rows = statistics.only(families)
+            own = [reference[i] for i in entries]
 
-            def describe(maps):
-                return self._coefficients(statistics, maps * scale + mean, reference)
+            def describe(maps, part=part, own=own):
+                return self._coefficients(part, maps * scale + mean, own)
 
-            of_maps, of_fresh, begin = (describe(maps) for maps in (level, fresh, start))
-        target = of_maps.mean(0) if vector is None else vector
-        # families count alike, however many coefficients they have
-        metric = statistics.family_scale(of_maps) if not self.reduction else None
-        if len(of_maps) > 1:
-            scatter = of_maps.std(0)
-            scatter = scatter.clamp_min(FLOOR * scatter.median())
-            metric = scatter if metric is None else metric * scatter
-        if together:
-            of_fresh, begin = of_fresh.mean(0, keepdim=True), begin.mean(0, keepdim=True)
-        goal = float(_loss(of_fresh, target, metric).mean())
-        share = goal / float(_loss(begin, target, metric).max().clamp_min(1e-30))
-        return synthesize(
-            describe,
-            target, start, metric=metric, known=known, together=together, max_iter=max_iter,
-            tolerance=tolerance * min(1.0, share), relative_tolerance=1e-3, verbose=verbose,
-        )  # fmt: skip
+            with torch.no_grad():
+                of_maps, of_fresh, begin = (describe(maps) for maps in (level, fresh, start))
+            target = of_maps.mean(0) if vector is None else vector
+            if vector is not None and len(families) < len(statistics.parts):
+                target = vector[rows.to(vector.device)]
+            # families count alike, however many coefficients they have
+            metric = part.family_scale(of_maps) if not self.reduction else None
+            if len(of_maps) > 1:
+                scatter = of_maps.std(0)
+                scatter = scatter.clamp_min(FLOOR * scatter.median())
+                metric = scatter if metric is None else metric * scatter
+            if together:
+                of_fresh, begin = of_fresh.mean(0, keepdim=True), begin.mean(0, keepdim=True)
+            goal = float(_loss(of_fresh, target, metric).mean())
+            share = goal / float(_loss(begin, target, metric).max().clamp_min(1e-30))
+            found = synthesize(
+                describe,
+                target, start, metric=metric, known=known, together=together, max_iter=max_iter,
+                tolerance=tolerance * min(1.0, share), relative_tolerance=1e-3, verbose=verbose,
+            )  # fmt: skip
+            start = found.maps
+        return found
+
+    def _at_size(self, shape):
+        """The statistics at a size: those of `fit`, or with fewer scales on a coarser grid."""
+        if shape == self.map_shape_:
+            return self.statistics_.to(self._device)
+        halvings = round(np.log2(min(self.map_shape_) / min(shape)))
+        return self._make(shape, max(1, self.n_scales_ - halvings)).to(self._device)
 
     def _check_vector(self, target):
         values = np.asarray(target, dtype=self.dtype)
