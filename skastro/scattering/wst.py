@@ -71,9 +71,8 @@ class WST(nn.Module):
     -----
     Each scale is applied on the arc of Fourier space where it lives and its modulus is computed on a
     coarse grid. The backward pass computes the moduli again instead of keeping them: memory does not
-    grow with the number of coefficients' fields. Nothing can be differentiated twice. Fields of 256 x 256,
-    J = 6, L = 8 in float32: about 40 ms each on one core (global), 20 ms (local, periodic), and three
-    times that with the gradient.
+    grow with the number of coefficients' fields. Nothing can be differentiated twice.
+    ``benchmarks/scattering_speed.py`` has its times and memory.
 
     References
     ----------
