@@ -274,21 +274,30 @@ def separation_summary(maps, truth, *, periodic=False, window=None):
     Returns
     -------
     summary : :class:`~sklearn.utils.Bunch`
-        With the attributes, "..." standing for the leading dimensions of `maps`,
+        With the attributes, in which "..." stands for the leading dimensions of `maps`,
 
-        k, k_fine : ndarray of shape (n_octaves,) and (n_fine,)
-            Mean wave number of the rings, in cycles per box.
-        power_error, power_error_fine : ndarray of shape (..., n_octaves) and (..., n_fine)
-            As `power_error`.
+        k : ndarray of shape (n_octaves,)
+            Mean wave number of the octaves, in cycles per box.
+        k_fine : ndarray of shape (n_fine,)
+            That of the fine rings.
+        power_error : ndarray of shape (..., n_octaves)
+            As the function `power_error`.
+        power_error_fine : ndarray of shape (..., n_fine)
+            The same in fine rings.
         correlation : ndarray of shape (..., n_octaves)
             As `scale_correlation`.
-        histogram_distance, rmse : ndarray of shape (...)
+        histogram_distance : float or ndarray of shape (...)
+            In standard deviations of the truth.
+        rmse : float or ndarray of shape (...)
             In standard deviations of the truth.
         minkowski : MinkowskiFunctionals
             As `minkowski_difference`.
         lags : ndarray of shape (n_lags,)
-        kurtosis, kurtosis_truth : ndarray of shape (..., n_lags)
-            As `increment_kurtosis`, of the maps and of the truth.
+            Of the increments, in pixels.
+        kurtosis : ndarray of shape (..., n_lags)
+            As `increment_kurtosis`.
+        kurtosis_truth : ndarray of shape (..., n_lags)
+            That of the truth.
 
     Raises
     ------

@@ -21,14 +21,15 @@ BULK, COLD_BULK = (
     3.0,
     2.0,
 )  # dispersion of the velocity of all gas, and of the cold relative to it [km/s]
-FILAMENT = 0.3  # width of the zero of a normal field that is a filament, in its standard deviations
+FILAMENT = 0.4  # width of the zero of a normal field that is a filament, in its standard deviations
 CLASSES = ("noise", "warm", "cold")
 
 _DESCR = """\
 Synthetic 21-cm emission of warm and cold gas
 ---------------------------------------------
 Brightness temperature in K over (n, h, w, n_channels), of patches that are periodic. Optically thin, as at
-high Galactic latitude: the column density is 1.823e18 cm^-2 for each K km/s, and phases add up.
+high Galactic latitude: the column density is 1.823e18 cm^-2 for each K km/s, and phases add up. No line is
+saturated: where most of the gas is cold, the brightest pixels exceed the temperature of real cold gas.
 
 Warm gas: a smooth column (log-normal, spectrum k**-3.6, scatter 0.3 of its logarithm), Gaussian lines of a
 standard deviation of 8 km/s (scatter 10 %).
@@ -51,7 +52,7 @@ def make_hi_phases(
     n_channels=64,
     channel_width=1.0,
     cold_fraction=None,
-    column=1.5,
+    column=1.0,
     sigma=0.3,
     random_state=None,
 ):
@@ -76,7 +77,7 @@ def make_hi_phases(
         In km/s. A channel has the mean of the line over its width.
     cold_fraction : float or array-like of shape (n,) or None, default=None
         Mass fraction of the cold gas, from 0 to 1, of mixed patches. None: drawn evenly from 0.05 to 0.95.
-    column : float, default=1.5
+    column : float, default=1.0
         Mean column density of a patch with gas, in 1e20 cm^-2.
     sigma : float, default=0.3
         Standard deviation of the noise in a channel, in K.

@@ -38,7 +38,7 @@ def test_columns_are_the_fluxes(gas):
         flux = gas[phase].astype(float).sum(axis=-1)
         np.testing.assert_allclose(0.01823 * flux, gas[f"{phase}_column"], rtol=1e-4, atol=1e-6)
     total = (gas.warm_column + gas.cold_column).mean(axis=(1, 2), dtype=float)
-    np.testing.assert_allclose(total, 1.5, rtol=1e-5)
+    np.testing.assert_allclose(total, 1.0, rtol=1e-5)
     share = gas.cold_column.mean(axis=(1, 2), dtype=float) / total
     np.testing.assert_allclose(share, gas.cold_fraction, rtol=1e-5)
     assert (gas.label == (gas.cold_fraction > 0.5)).all()
@@ -94,7 +94,7 @@ def test_pure_patches():
     assert gas.cube[empty].std() == pytest.approx(0.1, rel=0.05)
     assert np.isnan(gas.cold_fraction[empty]).all()
     assert (gas.cold_fraction[warm] == 0).all() and (gas.cold_fraction[cold] == 1).all()
-    np.testing.assert_allclose(gas.cold_column[cold].mean(axis=(1, 2)), 1.5, rtol=1e-5)
+    np.testing.assert_allclose(gas.cold_column[cold].mean(axis=(1, 2)), 1.0, rtol=1e-5)
 
 
 def test_patches_are_periodic(gas):
