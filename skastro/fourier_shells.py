@@ -103,13 +103,12 @@ class FourierShells:
 
     def _number(self, labels, k, edges, w):
         """Number the rings that have modes, and prepare their averages."""
-        h, half = labels.shape
         # a mode stands for k and -k, but in the first column, and the last one of an even width
-        weight = np.full(half, 2)
-        weight[0] = 1
+        self._weight = np.full(labels.shape[1], 2)
+        self._weight[0] = 1
         if w % 2 == 0:
-            weight[-1] = 1
-        weight = np.broadcast_to(weight, labels.shape)
+            self._weight[-1] = 1
+        weight = np.broadcast_to(self._weight, labels.shape)
         inside = labels >= 0
         counts = np.bincount(labels[inside], weight[inside], len(edges) - 1)
         kept = np.flatnonzero(counts)
@@ -118,11 +117,24 @@ class FourierShells:
         self.labels = renumber[labels]
         self.n_modes = counts[kept].astype(int)
         self.edges = np.stack([edges[kept], edges[kept + 1]], axis=1)
+        self._average = self._matrix()
+        self.k = self._average @ k.ravel()
+
+    def _matrix(self):
+        """Averages over the rings, sparse (n_shells, number of modes)."""
         columns = np.flatnonzero(self.labels.ravel() >= 0)
         rows = self.labels.ravel()[columns]
-        share = weight.ravel()[columns] / self.n_modes[rows]
-        self._average = csr_array((share, (rows, columns)), shape=(len(kept), h * half))
-        self.k = self._average @ k.ravel()
+        weight = np.broadcast_to(self._weight, self.labels.shape).ravel()
+        share = weight[columns] / self.n_modes[rows]
+        return csr_array((share, (rows, columns)), shape=(len(self.n_modes), self.labels.size))
+
+    def __getstate__(self):
+        # the matrix is made anew: files with types of others are not trusted when they are loaded
+        return {name: value for name, value in vars(self).items() if name != "_average"}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._average = self._matrix()
 
     def mean(self, values):
         """Average over the modes of each ring.

@@ -1,5 +1,7 @@
 """Rings of wave number against the full plane of a complex FFT."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -92,3 +94,12 @@ def test_bad_bounds(bounds):
 def test_bounds_stand_alone():
     with pytest.raises(ValueError, match="bounds with n_bins=3"):
         FourierShells((8, 8), 3, bounds=[0.1, 0.2])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_copy_is_the_same(shape):
+    shells = FourierShells(shape)
+    assert "_average" not in shells.__getstate__()
+    values = np.random.default_rng(0).random((2, shape[0], shape[1] // 2 + 1))
+    copied = pickle.loads(pickle.dumps(shells))
+    np.testing.assert_array_equal(copied.mean(values), shells.mean(values))

@@ -8,6 +8,7 @@ from astropy import units
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
+from skastro.io import load, save
 from skastro.separation.baselines import ILC, GaussianSeparator, WaveletThresholding, WienerFilter
 from skastro.separation_metrics import relative_rmse
 
@@ -59,12 +60,15 @@ def test_interface(model):
 
 
 @pytest.mark.parametrize("model", ALL, ids=lambda m: type(m).__name__)
-def test_copies(model):
+def test_copies(model, tmp_path):
     C, D, _ = of(model)
     model = clone(model).fit(C)
     found = model.transform(D)
     loaded = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(loaded.transform(D), found)
+    # a file that holds no types but those of skastro
+    save(model, tmp_path / "model.skops")
+    np.testing.assert_array_equal(load(tmp_path / "model.skops").transform(D), found)
     fresh = clone(model)
     assert not hasattr(fresh, "mean_") and fresh.get_params().keys() == model.get_params().keys()
     np.testing.assert_array_equal(fresh.fit(C).transform(D), found)

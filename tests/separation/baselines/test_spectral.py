@@ -48,7 +48,7 @@ def by_hand(d, signal, contamination):
     return np.fft.ifft2(np.fft.fft2(d) * gain).real
 
 
-@pytest.mark.parametrize("shape", [(16, 16), (15, 15), (32, 32), (31, 31)])
+@pytest.mark.parametrize("shape", [(16, 16), (15, 15), (32, 32), (20, 27)])
 def test_wiener_is_the_closed_form(shape):
     rng = np.random.default_rng(0)
     C, D = rng.normal(size=(3, *shape)), 1 + rng.normal(size=(2, *shape))
@@ -208,7 +208,7 @@ def test_gaussian_separator_is_where_descent_from_the_mixture_ends():
     u = torch.from_numpy(D[0].copy()).requires_grad_()
     c, d = torch.from_numpy(samples), torch.from_numpy(D)
     target = power(d)[0]
-    optimizer = torch.optim.LBFGS([u], max_iter=3000, tolerance_grad=1e-14, tolerance_change=1e-18)
+    optimizer = torch.optim.LBFGS([u], max_iter=1000, tolerance_grad=1e-14, tolerance_change=1e-18)
 
     def loss():
         optimizer.zero_grad()
