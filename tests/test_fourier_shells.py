@@ -1,5 +1,7 @@
 """Rings of wave number against the full plane of a complex FFT."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -63,3 +65,41 @@ def test_rings_without_modes_are_left_out():
 def test_bad_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         FourierShells((8, 4), **options)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (12, 20), (15, 9)])
+def test_bounds_that_are_given(shape):
+    bounds = [0.1, 0.2, 0.25, 0.26, 0.5]
+    shells = FourierShells(shape, bounds=bounds)
+    k = np.hypot(*np.meshgrid(*(np.fft.fftfreq(n) for n in shape), indexing="ij"))
+    inside = [
+        (k >= low) & (k < high) & (k > 0) for low, high in zip(bounds, bounds[1:], strict=False)
+    ]
+    counts = [ring.sum() for ring in inside]
+    assert shells.n_modes.tolist() == [n for n in counts if n]
+    values = np.random.default_rng(0).random(shape)
+    power = np.abs(np.fft.fft2(values)) ** 2
+    expected = [power[ring].mean() for ring in inside if ring.any()]
+    np.testing.assert_allclose(shells.mean(power[:, : shape[1] // 2 + 1]), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "bounds", [[0.1], [0.2, 0.1], [0.1, np.nan], [-0.1, 0.2], [[0.1, 0.2]], [0.71, 0.8]]
+)
+def test_bad_bounds(bounds):
+    with pytest.raises(ValueError, match="bounds"):
+        FourierShells((8, 8), bounds=bounds)
+
+
+def test_bounds_stand_alone():
+    with pytest.raises(ValueError, match="bounds with n_bins=3"):
+        FourierShells((8, 8), 3, bounds=[0.1, 0.2])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_copy_is_the_same(shape):
+    shells = FourierShells(shape)
+    assert "_average" not in shells.__getstate__()
+    values = np.random.default_rng(0).random((2, shape[0], shape[1] // 2 + 1))
+    copied = pickle.loads(pickle.dumps(shells))
+    np.testing.assert_array_equal(copied.mean(values), shells.mean(values))

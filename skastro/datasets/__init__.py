@@ -2,7 +2,9 @@
 
 from skastro.datasets.fields import make_fields
 from skastro.datasets.galactic_center import make_galactic_center
+from skastro.datasets.hi_phases import make_hi_phases
 from skastro.datasets.line_cube import make_line_cube
+from skastro.datasets.mixtures import make_mixture
 from skastro.datasets.nebular import load_nebular_grid
 from skastro.datasets.ngc4047 import load_ngc4047
 from skastro.datasets.pdr_like import make_pdr_like
@@ -18,7 +20,9 @@ __all__ = [
     "load_pdrtpy_maps",
     "make_fields",
     "make_galactic_center",
+    "make_hi_phases",
     "make_line_cube",
+    "make_mixture",
     "make_pdr_like",
     "make_sphere_fields",
 ]
