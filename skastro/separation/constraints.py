@@ -153,10 +153,13 @@ class MixtureConstraint(Constraint):
     def statistic(self, signal, problem):
         if not problem.exact:
             return problem.statistics(signal)
-        return sum(problem.statistics(signal + c) for c in problem.samples) / len(problem.samples)
+        whole = (problem.filled(signal + c) for c in problem.samples)
+        return sum(map(problem.statistics, whole)) / len(problem.samples)
 
     def goal(self, signal, problem):
-        mean, std = _over_samples(lambda c: problem.statistics(signal + c), problem.samples)
+        mean, std = _over_samples(
+            lambda c: problem.statistics(problem.filled(signal + c)), problem.samples
+        )
         target = problem.statistics(problem.mixtures)
         if not problem.exact:
             target = target - mean + problem.statistics(signal)
@@ -187,7 +190,7 @@ class ContaminationConstraint(Constraint):
     name = "contamination"
 
     def statistic(self, signal, problem):
-        return problem.statistics(problem.mixtures - signal)
+        return problem.statistics(problem.filled(problem.mixtures - signal))
 
     def goal(self, signal, problem):
         mean, std = _over_samples(

@@ -70,7 +70,7 @@ class Description:
             self.own = self.module(mixtures, self.reference)
 
     def __call__(self, maps, which=None):
-        """Coefficients (n, n_coefficients) of maps (n, n_channels, h, w) that belong to the mixtures `which`."""
+        """Coefficients (n, n_coefficients) of maps (n, n_channels, h, w) of the mixtures `which`."""
         reference, own = self.reference, self.own
         if which is not None:
             own = own[which]

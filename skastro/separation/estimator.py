@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skastro.base import draw_seed, resolve_device, row_blocks
 from skastro.maps import check_maps
 from skastro.scattering import ScatteringTransform
+from skastro.scattering.partial import check_valid_pixels, fill_from
 from skastro.separation.constraints import (
     Constraint,
     MixtureConstraint,
@@ -73,7 +74,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     contamination_ : ndarray of the shape of the mixtures
-        What `transform` has taken off the last mixtures.
+        What `transform` has taken off the last mixtures; NaN in hidden pixels.
     history_ : list of dict
         Of the last `transform`: for each era and constraint the losses, an ndarray (n,).
     samples_ : ndarray of shape (n_samples, n_channels, h, w)
@@ -189,13 +190,16 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         self.samples_ = (samples - mean[:, None, None]).astype(self.dtype)
         return self
 
-    def transform(self, D):
+    def transform(self, D, mask=None):
         """Find the signal in each mixture.
 
         Parameters
         ----------
         D : array-like of shape (n, h, w) or (n, n_channels, h, w)
             Of the size and channels of the samples in `fit`, and in a unit that converts to theirs.
+        mask : array-like of bool of shape (h, w), optional
+            True where a pixel counts, in all mixtures; NaN is allowed elsewhere. The signal is continued into
+            hidden pixels.
 
         Returns
         -------
@@ -206,7 +210,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         ------
         ValueError
             Mixtures of another size, number of channels or unit than the samples, that are not finite, or
-            constant; constraints that are none.
+            constant; constraints that are none; a mask of another shape or without a valid pixel.
 
         Warns
         -----
@@ -216,12 +220,20 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
             The search was interrupted: the signal is the best until then.
         """
         check_is_fitted(self)
+        valid = None if mask is None else check_valid_pixels(mask, self.map_shape_)
+        given, source = D, None
+        if valid is not None and not valid.all():
+            source = fill_from(valid)
+            D = np.where(valid, getattr(D, "value", D), 0.0)
+            D = D * given.unit if hasattr(given, "unit") else D
         maps, _ = check_maps(
             D, "D", ndims=(self.n_dim_,), n_channels=self.n_channels_in_, shape=self.map_shape_,
             unit=self.unit_,
         )  # fmt: skip
         shape = maps.shape
         maps = maps.reshape(-1, self.n_channels_in_, *self.map_shape_)
+        if source is not None:
+            maps = maps.reshape(*maps.shape[:2], -1)[..., source].reshape(maps.shape)
         constraints = self._constraints()
         start = None
         if not isinstance(self.init, str):
@@ -242,13 +254,13 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
                     "every channel, or in none."
                 )
             warnings.warn("the contamination is zero everywhere: D is returned.", stacklevel=2)
-            return self._split(maps, maps.astype(self.dtype), shape)
+            return self._split(maps, maps.astype(self.dtype), shape, valid)
         self._compare(maps)
         seed = draw_seed(self.random_state)
         found, stopped = [], False
         for rows in row_blocks(len(maps), self._row_bytes, self.max_memory):
             first = None if start is None else start[rows]
-            signal, history, stopped = self._separate(maps[rows], first, constraints, seed)
+            signal, history, stopped = self._separate(maps[rows], first, constraints, source, seed)
             found.append(signal)
             self.history_ = _joined(self.history_, history)
             if stopped:
@@ -262,7 +274,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
                 stacklevel=2,
             )
             signal = np.concatenate([signal, maps[len(signal) :].astype(self.dtype)])
-        return self._split(maps, signal, shape)
+        return self._split(maps, signal, shape, valid)
 
     def score(self, D, S):
         """Minus the root mean square error of the signals, in standard deviations of the true ones.
@@ -325,7 +337,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         recipe.set_params(dtype=self.dtype, device=str(self._device))
         return recipe.fit(maps)
 
-    def _separate(self, maps, start, constraints, seed):
+    def _separate(self, maps, start, constraints, source, seed):
         """Signals in some mixtures, history, and whether it was interrupted."""
         device = self._device
         unit, mean = self.scale_[:, None, None], maps.mean(axis=(2, 3), keepdims=True, dtype=float)
@@ -338,7 +350,15 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         describe = Description(self._recipe(mixtures.cpu().numpy()), mixtures)
         exact = self.schedule == "exact"
         with torch.no_grad():
-            problem, _ = pose(mixtures, samples, describe, tensor(unit), tensor(offset), exact)
+            problem, _ = pose(
+                mixtures,
+                samples,
+                describe,
+                tensor(unit),
+                tensor(offset),
+                exact,
+                None if source is None else torch.from_numpy(source).to(device),
+            )
             generator = torch.Generator().manual_seed(seed)
             if start is not None:
                 first = tensor((start - offset) / unit)
@@ -368,8 +388,11 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
             signal, stopped = end.signal, True
         return (signal.cpu().numpy() * unit + offset).astype(self.dtype), history, stopped
 
-    def _split(self, maps, signal, shape):
-        self.contamination_ = (maps - signal).astype(self.dtype).reshape(shape)
+    def _split(self, maps, signal, shape, valid):
+        rest = (maps - signal).astype(self.dtype)
+        if valid is not None:
+            rest[..., ~valid] = np.nan
+        self.contamination_ = rest.reshape(shape)
         return signal.reshape(shape)
 
 

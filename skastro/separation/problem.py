@@ -40,6 +40,8 @@ class Problem:
         Mean of each signal, likewise.
     exact : bool
         Whether averages over samples are taken at each gradient.
+    source : Tensor of shape (h * w,) or None
+        For each pixel the one whose value of the mixture it gets, where some are hidden.
     which : Tensor of shape (n,)
         Numbers of the mixtures among those that the search began with.
     """
@@ -57,6 +59,7 @@ class Problem:
     unit: torch.Tensor
     offset: torch.Tensor
     exact: bool
+    source: torch.Tensor
     which: torch.Tensor
 
     def rows(self, which):
@@ -66,12 +69,18 @@ class Problem:
         parts = ("mixtures", "power", "uncertainty", "wiener", "step", "offset", "which")
         return replace(self, **{name: getattr(self, name)[which] for name in parts})
 
+    def filled(self, maps):
+        """Maps with their hidden pixels filled, as those of the mixtures are."""
+        if self.source is None:
+            return maps
+        return maps.flatten(-2)[..., self.source].view(maps.shape)
+
     def statistics(self, maps):
         """Statistics (n, n_coefficients) of maps that belong to the mixtures, one each."""
         return self.describe(maps, self.which)
 
 
-def pose(mixtures, samples, describe, unit, offset, exact=False):
+def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
     """Make a `Problem`: estimate the spectra, and what a Wiener filter says with them.
 
     Parameters
@@ -82,6 +91,7 @@ def pose(mixtures, samples, describe, unit, offset, exact=False):
     unit, offset : Tensor
         As of `Problem`.
     exact : bool
+    source : Tensor of shape (h * w,), optional
 
     Returns
     -------
@@ -91,6 +101,8 @@ def pose(mixtures, samples, describe, unit, offset, exact=False):
     """
     shape = mixtures.shape[-2:]
     fine, rings = Rings(shape), Rings(shape, growing=True)
+    if source is not None:
+        samples = samples.flatten(-2)[..., source].view(samples.shape)
     of_mixture = fine.power(mixtures).double().cpu().numpy()
     of_samples = fine.power(samples).double().mean(0).cpu().numpy()
     smooth = np.empty_like(of_mixture)
@@ -126,7 +138,7 @@ def pose(mixtures, samples, describe, unit, offset, exact=False):
     problem = Problem(
         mixtures, samples, describe, rings, fine, tensor(power), tensor(uncertainty),
         rings.power(samples).mean(0), torch.fft.irfft2(modes * (signal / total), s=shape), step, unit,
-        offset, exact, torch.arange(len(mixtures), device=mixtures.device),
+        offset, exact, source, torch.arange(len(mixtures), device=mixtures.device),
     )  # fmt: skip
     return problem, torch.fft.irfft2(modes * (signal / have).sqrt(), s=shape)
 
