@@ -40,7 +40,9 @@ def _parser():
         "or on the truth of the same cubes. Prints the table and writes TASK.csv and TASK.png.",
     )
     compare.add_argument(
-        "task", metavar="TASK", help="what to compare: denoising, emulation or scattering"
+        "task",
+        metavar="TASK",
+        help="what to compare: denoising, emulation, scattering or separation",
     )
     compare.add_argument(
         "--output", type=Path, default=Path("."), metavar="DIR",
