@@ -10,7 +10,7 @@ from skastro.scattering.map_statistics import Constants
 __all__ = ["Rings", "signal_spectrum"]
 
 KNOTS = 14
-ROUGHNESS = 1.0  # weight of the squared second differences of the spline
+ROUGHNESS = 10.0  # weight of the squared second differences of the spline
 LEAST = 1e-9  # of the largest power: the least that is told from none
 
 
