@@ -60,7 +60,7 @@ class Description:
             plain = np.array([name.rpartition(":")[2] for name in names])
             kept = np.array([name != "mean/std" for name in plain])
             self.kept = torch.from_numpy(np.flatnonzero(kept)).to(mixtures.device)
-        self.names = list(names[kept])
+        self.names = names[kept].tolist()
         kinds = [name.partition("[")[0] for name in plain[kept]]
         _, kind, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
         scale = np.sqrt(sizes[kind] * len(sizes) / len(kind))

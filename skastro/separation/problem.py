@@ -119,7 +119,11 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
     prior, noise, whole = (p @ gather.T for p in (smooth, of_samples, of_mixture))
     scatter = 2.0 / np.bincount(ring, fine.counts)
     of_difference = scatter * (noise**2 + 2 * noise * prior)
-    of_prior = scatter * prior**2
+    # what the rings of an octave around tell of the smooth spectrum, by Fisher's information
+    told = 0.5 * fine.counts * (smooth / np.maximum(smooth + of_samples, 1e-300)) ** 2
+    octave = np.abs(np.log2(fine.wavenumbers[:, None] / fine.wavenumbers)) <= 0.5
+    unsure = 1.0 / np.maximum((told @ octave.T) @ gather.T, 1.0)
+    of_prior = (scatter + unsure) * prior**2
     both = np.maximum(of_difference + of_prior, np.finfo(float).tiny)
     power = (prior * of_difference + (whole - noise) * of_prior) / both
     power = np.maximum(power, 0.05 * prior)
