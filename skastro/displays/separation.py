@@ -166,7 +166,11 @@ class SeparationDisplay:
                 draw_curve(ax, x, values, name, STYLES[name], positive=key != "correlation")
             dress(ax, key, unit, length)
             ax.set_title(self._title(key), fontsize="medium")
-        panels[0].legend(frameon=False, fontsize="small", loc="lower left", handlelength=2.2)
+        # the curves cross the whole panels
+        below.legend(
+            *panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False,
+            fontsize="small", handlelength=2.2,
+        )  # fmt: skip
         return self
 
     def _title(self, key):
