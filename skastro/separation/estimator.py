@@ -43,7 +43,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
     statistics : ScatteringTransform or None, default=None
         A recipe, with any `family` that has a slope. None: "covariance", of all scales but the largest.
     constraints : list of Constraint or None, default=None
-        None: `MixtureConstraint`, `SpectrumConstraint` and `WienerConstraint` (of weight 6).
+        None: `MixtureConstraint`, `SpectrumConstraint` and `WienerConstraint` (of weight 8).
     n_samples : int, default=16
         Samples of the contamination in an era, drawn from those of `fit`.
     init : {"smoothed", "data"} or array-like of the shape of the mixtures, default="smoothed"
@@ -300,7 +300,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
 
     def _constraints(self):
         if self.constraints is None:
-            return [MixtureConstraint(), SpectrumConstraint(), WienerConstraint(6.0)]
+            return [MixtureConstraint(), SpectrumConstraint(), WienerConstraint(8.0)]
         constraints = list(self.constraints)
         if not constraints or not all(isinstance(one, Constraint) for one in constraints):
             raise ValueError(f"constraints={self.constraints!r}; expected at least one Constraint.")
