@@ -47,7 +47,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
     n_samples : int, default=16
         Samples of the contamination in an era, drawn from those of `fit`.
     init : {"smoothed", "data"} or array-like of the shape of the mixtures, default="smoothed"
-        Where to begin: the mixtures through the Wiener filter; as they are; or a first guess.
+        Where to begin: the mixtures through the Wiener filter; as they are (a long way); or a first guess.
     n_octaves_drawn : int, default=1
         Octaves of the largest scales of which the contamination is a random draw: it is so much smaller than
         the signal that nothing tells it, and without a draw it would have no power there. 0: none.
