@@ -87,6 +87,8 @@ def make(case, folder, random_state):
         return signal, c[None], surrogates(c, N_SAMPLES, rng)[:, None], None
     level = {"A0.3": 0.3, "C": 0.5**0.5}.get(case, 1.0)
     noise = level * rng.normal(size=(N_SAMPLES + 1, *signal.shape))
+    # as in the reference: the contamination has its standard deviation exactly, samples by chance
+    noise[0] = level * standard(noise[0])
     mask = None
     if case == "M":
         y, x = np.indices((SIDE, SIDE))

@@ -15,6 +15,8 @@ __all__ = [
     "WienerConstraint",
 ]
 
+LOOSEST = 0.1  # relative uncertainty of a power
+
 
 class Constraint:
     r"""Base of the constraints: the mean of :math:`((\Phi - target) / scale)^2` is to become small.
@@ -204,7 +206,7 @@ class SpectrumConstraint(Constraint):
 
     The rings are one cycle wide at large scales and at most eight: wavelets see the average of an octave,
     and hardly the corners of the Fourier plane. The scale is the uncertainty of the estimate, which blends
-    the difference of the spectra with a smooth one where the difference is lost in noise.
+    the difference of the spectra with a smooth one where the difference is lost in noise, up to 0.1.
 
     Parameters
     ----------
@@ -232,7 +234,9 @@ class SpectrumConstraint(Constraint):
         return (problem.rings.power(signal).clamp_min(tiny) / problem.power).log().flatten(1)
 
     def goal(self, signal, problem):
-        scale = (problem.uncertainty.square() + self.tolerance**2).sqrt().flatten(1)
+        # not looser: other constraints, above all that of the Wiener filter, would take power away
+        unsure = problem.uncertainty.clamp_max(LOOSEST)
+        scale = (unsure.square() + self.tolerance**2).sqrt().flatten(1)
         return torch.zeros_like(scale), scale
 
 

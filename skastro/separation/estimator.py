@@ -43,11 +43,11 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
     statistics : ScatteringTransform or None, default=None
         A recipe, with any `family` that has a slope. None: "covariance", of all scales but the largest.
     constraints : list of Constraint or None, default=None
-        None: `MixtureConstraint`, `SpectrumConstraint` and `WienerConstraint` (of weight 6).
+        None: `MixtureConstraint`, `SpectrumConstraint` and `WienerConstraint` (of weight 8).
     n_samples : int, default=16
         Samples of the contamination in an era, drawn from those of `fit`.
     init : {"smoothed", "data"} or array-like of the shape of the mixtures, default="smoothed"
-        Where to begin: the mixtures through the Wiener filter; as they are; or a first guess.
+        Where to begin: the mixtures through the Wiener filter; as they are (a long way); or a first guess.
     n_octaves_drawn : int, default=1
         Octaves of the largest scales of which the contamination is a random draw: it is so much smaller than
         the signal that nothing tells it, and without a draw it would have no power there. 0: none.
@@ -300,7 +300,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
 
     def _constraints(self):
         if self.constraints is None:
-            return [MixtureConstraint(), SpectrumConstraint(), WienerConstraint(6.0)]
+            return [MixtureConstraint(), SpectrumConstraint(), WienerConstraint(8.0)]
         constraints = list(self.constraints)
         if not constraints or not all(isinstance(one, Constraint) for one in constraints):
             raise ValueError(f"constraints={self.constraints!r}; expected at least one Constraint.")

@@ -123,11 +123,13 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
     told = 0.5 * fine.counts * (smooth / np.maximum(smooth + of_samples, 1e-300)) ** 2
     octave = np.abs(np.log2(fine.wavenumbers[:, None] / fine.wavenumbers)) <= 0.5
     unsure = 1.0 / np.maximum((told @ octave.T) @ gather.T, 1.0)
-    of_prior = (scatter + unsure) * prior**2
+    of_prior = scatter * prior**2
     both = np.maximum(of_difference + of_prior, np.finfo(float).tiny)
     power = (prior * of_difference + (whole - noise) * of_prior) / both
     power = np.maximum(power, 0.05 * prior)
-    uncertainty = np.sqrt(of_difference * of_prior / both) / np.maximum(power, 1e-300)
+    # that of the smooth one counts as far as it is believed; the rings had their part in it already
+    variance = of_difference * of_prior / both + (of_difference / both * prior) ** 2 * unsure
+    uncertainty = np.sqrt(variance) / np.maximum(power, 1e-300)
     spectrum = smooth * (power / np.maximum(prior, 1e-300))[..., ring]
 
     def tensor(values):

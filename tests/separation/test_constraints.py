@@ -73,7 +73,11 @@ def test_spectrum(made):
     gain = problem.rings.spread(problem.power) / have.clamp_min(1e-300)
     shaped = torch.fft.irfft2(torch.fft.rfft2(signal) * gain.sqrt(), s=(SIDE, SIDE))
     assert (loss(shaped, problem) < 1e-8).all()
-    assert ((loss(signal, problem) < 3) & (loss(signal, problem) > 0.2)).all()
+    _, scale = constraint.goal(signal, problem)
+    assert ((scale > 0.05) & (scale <= np.hypot(0.05, 0.1) + 1e-9)).all()
+    # twice the power in each ring
+    twice = loss(2**0.5 * shaped, problem)
+    np.testing.assert_allclose(twice, (np.log(2) / scale).square().mean(1), rtol=1e-6)
     # the estimate is near the true spectrum where the signal is strong
     ratio = (problem.power / problem.rings.power(signal))[..., :5]
     assert ratio.log().abs().max() < 0.9

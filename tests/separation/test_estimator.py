@@ -144,7 +144,7 @@ def test_channels(case):
     "options",
     [
         {"schedule": "exact", "n_samples": 3},
-        {"init": "data"},
+        {"init": "data", "max_iter": 40},
         {"constraints": [MixtureConstraint()]},
         {
             "constraints": [
