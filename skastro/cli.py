@@ -1,4 +1,4 @@
-"""The command line: ``skastro compare TASK``, ``skastro denoise``, ``skastro synthesize``."""
+"""The command line: ``skastro compare TASK``, ``denoise``, ``separate``, ``synthesize``."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from skastro.arguments import seed
 from skastro.denoise_cli import add_denoise
+from skastro.separate_cli import add_separate
 from skastro.synthesize_cli import add_synthesize
 
 __all__ = ["main"]
@@ -40,7 +41,9 @@ def _parser():
         "or on the truth of the same cubes. Prints the table and writes TASK.csv and TASK.png.",
     )
     compare.add_argument(
-        "task", metavar="TASK", help="what to compare: denoising, emulation or scattering"
+        "task",
+        metavar="TASK",
+        help="what to compare: denoising, emulation, scattering or separation",
     )
     compare.add_argument(
         "--output", type=Path, default=Path("."), metavar="DIR",
@@ -56,6 +59,7 @@ def _parser():
     compare.add_argument("--no-plot", action="store_true", help="write no picture")
     compare.set_defaults(run=_compare)
     add_denoise(commands)
+    add_separate(commands)
     add_synthesize(commands)
     return parser
 

@@ -68,42 +68,25 @@ def synthesize(arguments):
     OSError
         A file that cannot be read or written.
     """
+    from skastro.fits_maps import read_map, write_map
+
     try:
         check_output(arguments.output, arguments.overwrite)
     except ValueError as error:
         return fail(error, 2)
     try:
-        image, header = _read(arguments)
+        image, header = read_map(arguments.map, arguments.hdu)
         new = _draw(image, arguments)
     except ValueError as error:
         return fail(error, 1)
-    _write(new, header, arguments)
+    history = (
+        f"synthesized from {arguments.map.name}, max_iter={arguments.max_iter}, "
+        f"random_state={arguments.random_state}, log={arguments.log}"
+    )
+    write_map(arguments.output, new[0] if len(new) == 1 else new, header, history)
     if not arguments.quiet:
         print(f"wrote {arguments.output}")
     return 0
-
-
-def _read(arguments):
-    """The map, without axes of length one, and its header."""
-    import numpy as np
-    from astropy.io import fits
-
-    with fits.open(arguments.map) as hdus:
-        numbers = range(len(hdus)) if arguments.hdu is None else [arguments.hdu]
-        for number in numbers:
-            if not -len(hdus) <= number < len(hdus):
-                raise ValueError(f"{arguments.map} has {len(hdus)} HDUs; expected one of them.")
-            if hdus[number].is_image and hdus[number].data is not None:
-                values, header = hdus[number].data, hdus[number].header.copy()
-                break
-        else:
-            raise ValueError(f"{arguments.map} has no image there; expected one.")
-        image = np.squeeze(np.asarray(values, dtype=np.float64))
-    if image.ndim != 2:
-        raise ValueError(
-            f"{arguments.map} has an image of shape {np.shape(values)}; expected a map (h, w)."
-        )
-    return image, header
 
 
 def _draw(image, arguments):
@@ -126,33 +109,3 @@ def _draw(image, arguments):
         verbose=0 if arguments.quiet else 1,
     )
     return np.exp(new) if arguments.log else new
-
-
-def _write(new, header, arguments):
-    from importlib.metadata import version
-
-    from astropy.io import fits
-
-    from skastro.files import replacing
-
-    for key in (
-        "NAXIS",
-        "NAXIS1",
-        "NAXIS2",
-        "NAXIS3",
-        "NAXIS4",
-        "BITPIX",
-        "BSCALE",
-        "BZERO",
-        "BLANK",
-        "DATAMIN",
-        "DATAMAX",
-    ):
-        header.remove(key, ignore_missing=True)
-    header["HISTORY"] = (
-        f"skastro {version('skastro')}: synthesized from {arguments.map.name}, "
-        f"max_iter={arguments.max_iter}, random_state={arguments.random_state}, log={arguments.log}"
-    )
-    hdu = fits.PrimaryHDU(new[0] if len(new) == 1 else new, header)
-    with replacing(arguments.output) as temporary:
-        hdu.writeto(temporary, overwrite=True)

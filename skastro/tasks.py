@@ -17,6 +17,7 @@ TASKS = {
     "denoising": "skastro.denoising.comparison:TASK",
     "emulation": "skastro.emulation.comparison:TASK",
     "scattering": "skastro.scattering.comparison:TASK",
+    "separation": "skastro.separation.comparison:TASK",
 }
 _TIMED_ROWS = 1000
 

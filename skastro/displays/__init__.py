@@ -3,6 +3,7 @@
 from skastro.displays.cube import CubeDisplay
 from skastro.displays.denoiser import DenoiserDisplay
 from skastro.displays.error_quantiles import ErrorQuantilesDisplay
+from skastro.displays.separation import SeparationDisplay
 from skastro.displays.statistics import StatisticsDisplay
 from skastro.displays.synthesis import SynthesisDisplay
 from skastro.displays.true_predicted import TruePredictedDisplay
@@ -11,6 +12,7 @@ __all__ = [
     "CubeDisplay",
     "DenoiserDisplay",
     "ErrorQuantilesDisplay",
+    "SeparationDisplay",
     "StatisticsDisplay",
     "SynthesisDisplay",
     "TruePredictedDisplay",

@@ -1,1 +1,23 @@
 """Mixtures taken apart: a signal, and what contaminates it, of which only samples are known."""
+
+from skastro.separation.constraints import (
+    Constraint,
+    ContaminationConstraint,
+    IndependenceConstraint,
+    MixtureConstraint,
+    PixelConstraint,
+    SpectrumConstraint,
+    WienerConstraint,
+)
+from skastro.separation.estimator import StatisticalSeparator
+
+__all__ = [
+    "Constraint",
+    "ContaminationConstraint",
+    "IndependenceConstraint",
+    "MixtureConstraint",
+    "PixelConstraint",
+    "SpectrumConstraint",
+    "StatisticalSeparator",
+    "WienerConstraint",
+]

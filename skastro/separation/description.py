@@ -1,0 +1,87 @@
+"""What a recipe of scattering statistics says of maps, next to a mixture that they belong to."""
+
+import numpy as np
+import torch
+
+__all__ = ["Description"]
+
+
+class Description:
+    """Statistics of maps that are normalised by the power of fixed mixtures, never by their own.
+
+    Logarithms of powers are undone: what contaminates a map adds to its power.
+
+    Parameters
+    ----------
+    recipe : ScatteringTransform
+        Fitted, of the size of the mixtures.
+    mixtures : Tensor of shape (n, n_channels, h, w)
+
+    Attributes
+    ----------
+    names : list of str
+        Of the coefficients.
+    kind_scale : Tensor of shape (n_coefficients,)
+        What to divide a coefficient by, for kinds (S1, C01, ...) to count alike in a mean of squares,
+        however many coefficients they have.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skastro.scattering import ScatteringTransform
+    >>> from skastro.separation.description import Description
+    >>> x = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    >>> recipe = ScatteringTransform(n_scales=2, device="cpu").fit(x.numpy())
+    >>> describe = Description(recipe, x)
+    >>> values = describe(x)
+    >>> values.shape == (2, len(describe.names)), describe.names[0], round(float(values[0, 0]), 6)
+    (True, 'P00[j1=0,l1=0]', 1.0)
+    """
+
+    def __init__(self, recipe, mixtures):
+        if recipe.output == "local":
+            raise ValueError("statistics has output='local'; expected 'global'.")
+        self.recipe = recipe
+        self.module = recipe.statistics_.to(mixtures.device)
+        names = np.array(self.module.names)
+        plain = np.array([name.rpartition(":")[2] for name in names])
+        logs = np.zeros(len(names), dtype=bool)
+        for family, rows in zip(self.module.families, self.module.sets, strict=True):
+            if family == "covariance":
+                logs[rows] = [name.startswith(("P00", "S1[")) for name in plain[rows]]
+            elif family == "power_spectrum":
+                logs[rows] = getattr(self.module.parts[family], "log", False)
+        self.logs = torch.from_numpy(logs).to(mixtures.device)
+        kept = np.array([name != "mean/std" for name in plain])
+        self.kept = torch.from_numpy(np.flatnonzero(kept)).to(mixtures.device)
+        self.reduced = recipe.reduction is not None
+        if self.reduced:
+            names = np.array(self.module.reduced_names(recipe.reduction))
+            plain = np.array([name.rpartition(":")[2] for name in names])
+            kept = np.array([name != "mean/std" for name in plain])
+            self.kept = torch.from_numpy(np.flatnonzero(kept)).to(mixtures.device)
+        self.names = names[kept].tolist()
+        kinds = [name.partition("[")[0] for name in plain[kept]]
+        _, kind, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
+        scale = np.sqrt(sizes[kind] * len(sizes) / len(kind))
+        self.kind_scale = torch.from_numpy(scale).to(mixtures)
+        with torch.no_grad():
+            self.reference = self.module.norm(mixtures)
+            self.own = self.module(mixtures, self.reference)
+
+    def __call__(self, maps, which=None):
+        """Coefficients (n, n_coefficients) of maps (n, n_channels, h, w) of the mixtures `which`."""
+        reference, own = self.reference, self.own
+        if which is not None:
+            own = own[which]
+            reference = [
+                None if one is None else {key: v[which] for key, v in one.items()}
+                for one in reference
+            ]
+        found = self.module(maps, reference)
+        found = torch.where(self.logs, (found - own).clamp(-60, 60).exp(), found)
+        if self.recipe.logarithm:
+            found = self.module.logarithm(found)
+        if self.reduced:
+            found = self.module.reduce(found, self.recipe.reduction)
+        return found.index_select(1, self.kept)

@@ -1,0 +1,157 @@
+"""What a separation knows: the mixtures, samples of what contaminates them, and their spectra."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from skastro.separation.spectra import Rings, signal_spectrum
+
+__all__ = ["Problem", "pose"]
+
+LEAST = 1e-3  # of the largest step of a mode: the least
+
+
+@dataclass
+class Problem:
+    """Mixtures of zero mean, and all that constraints may need beside the signal that is sought.
+
+    Attributes
+    ----------
+    mixtures : Tensor of shape (n, n_channels, h, w)
+        In standard deviations of the contamination.
+    samples : Tensor of shape (n_samples, n_channels, h, w)
+        Of the contamination, those of the present era.
+    describe : Description
+        The statistics: ``describe(maps, which)``.
+    rings, fine : Rings
+        Wide ones, of which constraints are made, and narrow ones.
+    power, uncertainty : Tensor of shape (n, n_channels, n_rings)
+        Of the signal in the wide rings, and its relative standard deviation.
+    contamination_power : Tensor of shape (n_channels, n_rings)
+        Mean over samples, in the wide rings.
+    wiener : Tensor of shape (n, n_channels, h, w)
+        The mixtures through the Wiener filter of the estimated spectra.
+    step : Tensor of shape (n, n_channels, h, w // 2 + 1)
+        Of each mode, the standard deviation that the Wiener filter leaves.
+    unit : Tensor of shape (n_channels, 1, 1)
+        Standard deviation of the contamination, in the unit of the maps.
+    offset : Tensor of shape (n, n_channels, 1, 1)
+        Mean of each signal, likewise.
+    exact : bool
+        Whether averages over samples are taken at each gradient.
+    source : Tensor of shape (h * w,) or None
+        For each pixel the one whose value of the mixture it gets, where some are hidden.
+    which : Tensor of shape (n,)
+        Numbers of the mixtures among those that the search began with.
+    """
+
+    mixtures: torch.Tensor
+    samples: torch.Tensor
+    describe: object
+    rings: Rings
+    fine: Rings
+    power: torch.Tensor
+    uncertainty: torch.Tensor
+    contamination_power: torch.Tensor
+    wiener: torch.Tensor
+    step: torch.Tensor
+    unit: torch.Tensor
+    offset: torch.Tensor
+    exact: bool
+    source: torch.Tensor
+    which: torch.Tensor
+
+    def rows(self, which):
+        """The same for some of the mixtures."""
+        if len(which) == len(self.mixtures):
+            return self
+        parts = ("mixtures", "power", "uncertainty", "wiener", "step", "offset", "which")
+        return replace(self, **{name: getattr(self, name)[which] for name in parts})
+
+    def filled(self, maps):
+        """Maps with their hidden pixels filled, as those of the mixtures are."""
+        if self.source is None:
+            return maps
+        return maps.flatten(-2)[..., self.source].view(maps.shape)
+
+    def statistics(self, maps):
+        """Statistics (n, n_coefficients) of maps that belong to the mixtures, one each."""
+        return self.describe(maps, self.which)
+
+
+def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
+    """Make a `Problem`: estimate the spectra, and what a Wiener filter says with them.
+
+    Parameters
+    ----------
+    mixtures, samples : Tensor of shape (n, n_channels, h, w)
+        All samples that there are.
+    describe : Description
+    unit, offset : Tensor
+        As of `Problem`.
+    exact : bool
+    source : Tensor of shape (h * w,), optional
+
+    Returns
+    -------
+    problem : Problem
+    scaled : Tensor of shape (n, n_channels, h, w)
+        The mixtures filtered to the spectrum of the signal.
+    """
+    shape = mixtures.shape[-2:]
+    fine, rings = Rings(shape), Rings(shape, growing=True)
+    if source is not None:
+        samples = samples.flatten(-2)[..., source].view(samples.shape)
+    of_mixture = fine.power(mixtures).double().cpu().numpy()
+    of_samples = fine.power(samples).double().mean(0).cpu().numpy()
+    smooth = np.empty_like(of_mixture)
+    for place in np.ndindex(*of_mixture.shape[:2]):
+        smooth[place] = signal_spectrum(
+            of_mixture[place], of_samples[place[1]], fine.wavenumbers, fine.counts
+        )
+    # in wide rings: the smooth spectrum as a prior, with the scatter of so many modes, and the
+    # difference of the powers as the measurement
+    ring = np.searchsorted(_starts(fine, rings), np.arange(len(fine.counts)), side="right") - 1
+    gather = np.zeros((len(rings.counts), len(fine.counts)))
+    gather[ring, np.arange(len(ring))] = fine.counts
+    gather /= gather.sum(1, keepdims=True)
+    prior, noise, whole = (p @ gather.T for p in (smooth, of_samples, of_mixture))
+    scatter = 2.0 / np.bincount(ring, fine.counts)
+    of_difference = scatter * (noise**2 + 2 * noise * prior)
+    # what the rings of an octave around tell of the smooth spectrum, by Fisher's information
+    told = 0.5 * fine.counts * (smooth / np.maximum(smooth + of_samples, 1e-300)) ** 2
+    octave = np.abs(np.log2(fine.wavenumbers[:, None] / fine.wavenumbers)) <= 0.5
+    unsure = 1.0 / np.maximum((told @ octave.T) @ gather.T, 1.0)
+    of_prior = scatter * prior**2
+    both = np.maximum(of_difference + of_prior, np.finfo(float).tiny)
+    power = (prior * of_difference + (whole - noise) * of_prior) / both
+    power = np.maximum(power, 0.05 * prior)
+    # that of the smooth one counts as far as it is believed; the rings had their part in it already
+    variance = of_difference * of_prior / both + (of_difference / both * prior) ** 2 * unsure
+    uncertainty = np.sqrt(variance) / np.maximum(power, 1e-300)
+    spectrum = smooth * (power / np.maximum(prior, 1e-300))[..., ring]
+
+    def tensor(values):
+        return torch.from_numpy(values).to(mixtures)
+
+    signal, noise = fine.spread(tensor(spectrum)), fine.spread(tensor(of_samples))
+    total = (signal + noise).clamp_min(torch.finfo(mixtures.dtype).tiny)
+    step = (signal * noise / total).clamp_min(0).sqrt()
+    step = torch.maximum(step, LEAST * step.amax((-2, -1), keepdim=True)) * fine.get("inside", step)
+    modes = torch.fft.rfft2(mixtures)
+    have = fine.spread(tensor(of_mixture)).clamp_min(torch.finfo(mixtures.dtype).tiny)
+    problem = Problem(
+        mixtures, samples, describe, rings, fine, tensor(power), tensor(uncertainty),
+        rings.power(samples).mean(0), torch.fft.irfft2(modes * (signal / total), s=shape), step, unit,
+        offset, exact, source, torch.arange(len(mixtures), device=mixtures.device),
+    )  # fmt: skip
+    return problem, torch.fft.irfft2(modes * (signal / have).sqrt(), s=shape)
+
+
+def _starts(fine, rings):
+    """Number of the first narrow ring in each wide one."""
+    index = rings._arrays["index"]
+    own = fine._arrays["index"]
+    inside = fine._arrays["inside"].ravel() > 0
+    return np.array([own[inside & (index == i)].min() for i in range(len(rings.counts))])

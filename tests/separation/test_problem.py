@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import torch
+
+from skastro.separation.problem import pose
+
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def made():
+    rng = np.random.default_rng(0)
+    k = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)) * SIDE
+    k[0, 0] = np.inf
+    power = 1e4 / k**3
+    modes = np.fft.rfft2(rng.normal(size=(20, 1, SIDE, SIDE))) * np.sqrt(power)
+    signal = np.fft.irfft2(modes, s=(SIDE, SIDE))
+    noise = rng.normal(size=(60, 1, SIDE, SIDE))
+    problem, scaled = pose(
+        *(torch.from_numpy(x) for x in (signal + noise[:20], noise[20:])),
+        None, torch.ones(1, 1, 1), torch.zeros(20, 1, 1, 1),
+    )  # fmt: skip
+    return torch.from_numpy(signal), power, problem, scaled
+
+
+def test_filter_is_near_that_of_the_true_spectra(made):
+    signal, power, problem, _ = made
+    modes = torch.fft.rfft2(problem.mixtures) * torch.from_numpy(power / (power + 1))
+    best = torch.fft.irfft2(modes, s=(SIDE, SIDE))
+    error, least = ((x - signal).square().mean() for x in (problem.wiener, best))
+    assert least < error < 1.1 * least
+
+
+def test_steps_are_what_the_filter_leaves(made):
+    signal, power, problem, _ = made
+    expected = np.sqrt(power / (power + 1))
+    ratio = (problem.step.mean(0)[0] / torch.from_numpy(expected))[2:20, 2:20]
+    assert (ratio - 1).abs().max() < 0.2
+    assert (problem.step[..., 0, 0] == 0).all()
+
+
+def test_uncertainty_is_that_of_the_power(made):
+    signal, _, problem, _ = made
+    off = (problem.power / problem.rings.power(signal) - 1) / problem.uncertainty
+    square = off.square().mean(0)[0]
+    assert square[:18].max() < 3 and 0.2 < square[:18].mean() < 1.5
+
+
+def test_scaled_mixtures_have_the_power(made):
+    _, _, problem, scaled = made
+    ratio = problem.rings.power(scaled) / problem.power
+    assert (ratio - 1).abs()[..., :20].max() < 0.1
+
+
+def test_rows(made):
+    _, _, problem, _ = made
+    some = problem.rows(torch.tensor([4, 2]))
+    assert torch.equal(some.mixtures, problem.mixtures[[4, 2]])
+    assert torch.equal(some.power, problem.power[[4, 2]]) and some.which.tolist() == [4, 2]
+    assert problem.rows(torch.arange(20)) is problem
+
+
+def test_hidden_pixels_get_those_of_others(made):
+    signal, _, problem, _ = made
+    source = torch.arange(SIDE**2)
+    source[:10] = 100
+    hidden, _ = pose(
+        problem.mixtures, problem.samples, None, problem.unit, problem.offset, False, source
+    )
+    filled = hidden.filled(signal)
+    assert (filled.flatten(2)[..., :10] == signal.flatten(2)[..., 100:101]).all()
+    assert torch.equal(problem.filled(signal), signal)
