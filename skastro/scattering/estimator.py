@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import resolve_device, row_blocks
 from skastro.maps import check_maps, refuse_constant
+from skastro.partial_maps import check_valid_pixels, fill_from
 from skastro.scattering.filters import check_n_scales, largest_n_scales
 from skastro.scattering.map_features import MapFeatures
-from skastro.scattering.partial import check_valid_pixels, fill_from
 from skastro.scattering.recipes import FAMILIES, Several, make_statistics
 from skastro.scattering.targets import KEPT, Synthesizer
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from skastro.partial_maps import mirrored
 from skastro.scattering.covariance import Covariance
-from skastro.scattering.partial import mirrored
 from skastro.scattering.phase_harmonics import PhaseHarmonics
 from skastro.scattering.reduction_matrices import angular, apply, isotropic, scales
 from skastro.scattering.rwst import RWST

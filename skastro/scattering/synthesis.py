@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from skastro.scattering.lbfgs import BatchLBFGS
+from skastro.lbfgs import BatchLBFGS
 
 __all__ = ["Synthesis", "gaussian_like", "resample", "synthesize"]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from tqdm.auto import tqdm
 
-from skastro.scattering.lbfgs import BatchLBFGS
+from skastro.lbfgs import BatchLBFGS
 
 __all__ = ["Interrupted", "separate"]
 

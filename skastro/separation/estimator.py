@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import draw_seed, resolve_device, row_blocks
 from skastro.maps import check_maps
+from skastro.partial_maps import check_valid_pixels, fill_from
 from skastro.scattering import ScatteringTransform
-from skastro.scattering.partial import check_valid_pixels, fill_from
 from skastro.separation.constraints import (
     Constraint,
     MixtureConstraint,

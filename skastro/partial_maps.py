@@ -13,7 +13,7 @@ def mirrored(maps):
     Examples
     --------
     >>> import torch
-    >>> from skastro.scattering.partial import mirrored
+    >>> from skastro.partial_maps import mirrored
     >>> mirrored(torch.tensor([[[1.0, 2.0]]]))
     tensor([[[1., 2., 2., 1.],
              [1., 2., 2., 1.]]])
@@ -72,7 +72,7 @@ def fill_from(mask, periodic=True):
     Examples
     --------
     >>> import numpy as np
-    >>> from skastro.scattering.partial import fill_from
+    >>> from skastro.partial_maps import fill_from
     >>> row = np.array([[True, True, True, False, False]])
     >>> fill_from(row, periodic=False)
     array([0, 1, 2, 1, 0])

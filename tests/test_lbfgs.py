@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from skastro.scattering.lbfgs import BatchLBFGS
+from skastro.lbfgs import BatchLBFGS
 
 
 def rosenbrock(x, which=None):

@@ -49,7 +49,7 @@ class BatchLBFGS:
     Examples
     --------
     >>> import torch
-    >>> from skastro.scattering.lbfgs import BatchLBFGS
+    >>> from skastro.lbfgs import BatchLBFGS
     >>> target = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     >>> search = BatchLBFGS(lambda x, which: (x - target[which]).square().sum(1), max_iter=20)
     >>> x, loss = search.minimize(torch.zeros(2, 2))

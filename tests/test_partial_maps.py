@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from skastro.scattering.partial import check_valid_pixels, fill_from, mirrored
+from skastro.partial_maps import check_valid_pixels, fill_from, mirrored
 
 
 def test_mirrored():
