@@ -220,7 +220,8 @@ def main():
             row["seconds"] = float(mean.get("seconds", np.nan))
             rows.append(row)
         compared(case, mean)
-        goal = mean["first"] <= 0.3
+        # against the true power: that of a draw is right on average by construction
+        goal = mean["first_truth"] <= 0.3
         print(f"    power of the contamination in the first octave, goal 0.3: {verdict(goal)}")
     write_csv(RESULTS / "separation_accuracy.csv", rows, threads=1, samples=N_SAMPLES)
 
