@@ -17,9 +17,9 @@ __all__ = ["WST"]
 
 KYMATIO_GAIN = math.pi / 3.1415  # its Gaussians are normalised with 3.1415 for pi
 TOLERANCE = 1e-13  # of a filter: coefficients to 1e-5
-# complex numbers of a layer at once, 8 and 2 MB: what is kept beside them is small, or as large as a map
-CHUNKS = {"global": 2**20, "local": 2**18}
-FIELDS = 2**18  # pixels whose spectra are kept at once
+CHUNK = 2**20  # complex numbers of a layer at once: 8 MB beside global means, which are few
+PLANES = 2  # fields in place of them where local averages are wanted: as few as the peers hold
+FIELDS = 2**17  # pixels whose spectra are kept at once
 
 
 class WST(nn.Module):
@@ -252,6 +252,10 @@ class WST(nn.Module):
         S = torch.cat(parts)
         return S[..., 0, 0] if self.output == "global" else S
 
+    @property
+    def _chunk(self):
+        return CHUNK if self.output == "global" else PLANES * math.prod(self.padded)
+
     def _windows_like(self, x):
         """Windows of each scale as tensors of the dtype and device of `x`."""
         key = (x.dtype, str(x.device))
@@ -297,7 +301,7 @@ class WST(nn.Module):
             S[:, :1] = self._pool(field, 0)[:, None]
         dX = None if gradient is None else torch.zeros_like(X)
         del field
-        chunk = CHUNKS[self.output]
+        chunk = self._chunk
         for j, first in enumerate(self._first):
             block = max(1, chunk // (self.n_orientations * math.prod(first.sizes[0])))
             for start in range(0, len(X), block):
@@ -335,7 +339,7 @@ class WST(nn.Module):
             # S2 in the order (l1, j2, l2).
             places = S[:, self._at[j] : self._at[j] + L * len(scales) * L]
             places = places.view(n, L, len(scales), L, *self.size)[:, l1[0] : l1[-1] + 1, i]
-            for some in second.groups(CHUNKS[self.output] // (n * len(l1))):
+            for some in second.groups(self._chunk // (n * len(l1))):
                 z2 = torch.fft.ifft2(second.fold(F, some), norm="forward")
                 U2 = modulus(z2, overwrite=dX is None)
                 if dX is None:

@@ -139,7 +139,7 @@ def test_fields_are_independent_of_their_batch(monkeypatch):
     x = fields((5, 32, 32))
     wst = WST((32, 32), 3, 4)
     whole = wst(x)
-    monkeypatch.setattr("skastro.scattering.wst.CHUNKS", {"global": 9000, "local": 9000})
+    monkeypatch.setattr("skastro.scattering.wst.CHUNK", 9000)
     monkeypatch.setattr("skastro.scattering.wst.FIELDS", 2500)
     torch.testing.assert_close(wst(x), whole, rtol=1e-12, atol=1e-14)
     assert wst(x[:0]).shape == (0, len(wst.names))
