@@ -7,9 +7,8 @@ import torch
 
 __all__ = ["FoldedFilters"]
 
-SMALL = (
-    2**14
-)  # pixels of grids that all filters are folded onto at once: a call costs more than the work
+# pixels of grids that all filters are folded onto at once: there a call costs more than the work
+SMALL = 2**14
 
 
 def _arc(power, width):
@@ -166,7 +165,7 @@ class FoldedFilters:
                 shape = values.shape[1:]
                 piece, sum_ = _window(source, at, shape), _window(sums, to, shape)
                 if self.at_once:
-                    values = values[which[0] : which[-1] + 1]  # noqa: PLW2901
+                    values = values[which[0] : which[-1] + 1]
                 if i < self.n_written[k]:
                     torch.mul(piece, values, out=sum_)
                 else:
@@ -178,7 +177,7 @@ class FoldedFilters:
         source, target, pieces = _as_real(Z), _as_real(out), self.on(Z)
         for k, i in enumerate(which):
             for at, to, values in pieces[0 if self.at_once else i]:
-                values = values[i if self.at_once else 0]  # noqa: PLW2901
+                values = values[i if self.at_once else 0]
                 piece = _window(target, at, values.shape)
                 piece.addcmul_(_window(source[..., k, :, :], to, values.shape), values)
 

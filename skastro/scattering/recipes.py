@@ -26,11 +26,8 @@ FAMILIES = (
     "pdf",
     "topology",
 )
-PLAIN = {
-    "power_spectrum": PowerSpectrum,
-    "pdf": PixelDistribution,
-    "topology": Topology,
-}  # no wavelets
+# without wavelets
+PLAIN = {"power_spectrum": PowerSpectrum, "pdf": PixelDistribution, "topology": Topology}
 # with coefficients of two maps
 CROSS = ("covariance", "phase_harmonics", "power_spectrum")
 # with a normalisation by others

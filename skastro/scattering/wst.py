@@ -246,7 +246,7 @@ class WST(nn.Module):
         for some in x.split(step) if len(x) else ():
             if self._pad is not None:
                 rows, columns = (torch.from_numpy(at).to(x.device) for at in self._pad)
-                some = some.index_select(1, rows).index_select(2, columns)  # noqa: PLW2901
+                some = some.index_select(1, rows).index_select(2, columns)
             # A transform keeps the strides of its input, and views as reals need plain ones.
             parts.append(_Scattering.apply(some.contiguous(), self))
         S = torch.cat(parts)
