@@ -255,9 +255,10 @@ OURS = {
 def check(function, given, found, options, tolerance, dtype=torch.float64):
     given = {key: torch.from_numpy(np.ascontiguousarray(x))[None] for key, x in given.items()}
     given = {key: x.to(dtype) for key, x in given.items()}
-    n_families = 0
+    n_families, precision = 0, {torch.float64: np.float64, torch.float32: np.float32}[dtype]
     for name, ours, theirs in OURS[function](given, found, **options):
         assert ours.shape == theirs.shape and theirs.size
+        assert ours.real.dtype == precision
         error = np.abs(ours - theirs).max() / np.abs(theirs).max()
         assert error < tolerance, f"{name}: {error:.1e}"
         n_families += 1
@@ -266,7 +267,9 @@ def check(function, given, found, options, tolerance, dtype=torch.float64):
 
 def tolerance(peer, case):
     """Of kymatio the filters are of single precision; of open borders the peer weighs overlaps in it."""
-    return {"kymatio": 1e-6}.get(peer, 1e-7 if case.startswith("open") else 1e-9)
+    if case.startswith("open"):
+        return 1e-7
+    return {"kymatio": 1e-6, "scattering_transform": 1e-12, "pywph": 1e-11}[peer]
 
 
 @pytest.mark.parametrize("peer, case", EVERY)
@@ -274,6 +277,17 @@ def test_tables(peer, case):
     function, names, options = CASES[peer][case]
     given = {key: FIELDS[name] for key, name in names.items()}
     check(function, given, read_case(peer, case), options, tolerance(peer, case))
+
+
+@pytest.mark.parametrize("case", ["wst", "wst_odd"])
+def test_every_coefficient_of_the_public_wst(case):
+    """Small ones too, each by itself."""
+    function, names, options = CASES["scattering_transform"][case]
+    given = {key: torch.from_numpy(FIELDS[name])[None] for key, name in names.items()}
+    for _, ours, theirs in OURS[function](
+        given, read_case("scattering_transform", case), **options
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
