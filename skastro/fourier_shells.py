@@ -40,6 +40,8 @@ class FourierShells:
         Bounds of each; the upper one belongs to the last ring only (with `bounds`, to none).
     labels : ndarray of int of shape (h, w // 2 + 1)
         Number of the ring of each mode of `scipy.fft.rfft2`; -1 outside.
+    weight : ndarray of int of shape (w // 2 + 1,)
+        How many of k and -k a mode of each column stands for.
 
     Raises
     ------
@@ -104,11 +106,11 @@ class FourierShells:
     def _number(self, labels, k, edges, w):
         """Number the rings that have modes, and prepare their averages."""
         # a mode stands for k and -k, but in the first column, and the last one of an even width
-        self._weight = np.full(labels.shape[1], 2)
-        self._weight[0] = 1
+        self.weight = np.full(labels.shape[1], 2)
+        self.weight[0] = 1
         if w % 2 == 0:
-            self._weight[-1] = 1
-        weight = np.broadcast_to(self._weight, labels.shape)
+            self.weight[-1] = 1
+        weight = np.broadcast_to(self.weight, labels.shape)
         inside = labels >= 0
         counts = np.bincount(labels[inside], weight[inside], len(edges) - 1)
         kept = np.flatnonzero(counts)
@@ -120,12 +122,19 @@ class FourierShells:
         self._average = self._matrix()
         self.k = self._average @ k.ravel()
 
+    def shares(self):
+        """Part that each mode has in the average of its ring: (h, w // 2 + 1), 0 outside.
+
+        Returns
+        -------
+        shares : ndarray of shape (h, w // 2 + 1)
+        """
+        return np.where(self.labels >= 0, self.weight / self.n_modes[self.labels], 0.0)
+
     def _matrix(self):
         """Averages over the rings, sparse (n_shells, number of modes)."""
         columns = np.flatnonzero(self.labels.ravel() >= 0)
-        rows = self.labels.ravel()[columns]
-        weight = np.broadcast_to(self._weight, self.labels.shape).ravel()
-        share = weight[columns] / self.n_modes[rows]
+        rows, share = self.labels.ravel()[columns], self.shares().ravel()[columns]
         return csr_array((share, (rows, columns)), shape=(len(self.n_modes), self.labels.size))
 
     def __getstate__(self):

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from skastro.fourier_shells import FourierShells
 from skastro.scattering.map_statistics import MapStatistics, divide, root
 
 __all__ = ["PixelDistribution", "PowerSpectrum"]
@@ -70,21 +71,11 @@ class PowerSpectrum(MapStatistics):
         make = np.linspace if spacing == "linear" else np.geomspace
         # half a mode around: no frequency lies on an edge by rounding
         edges = make(0.75 * lowest, k.max() * (1 + 1e-9), n_bins + 1)
-        weight = np.full(k.shape, 2.0)
-        weight[:, 0] = 1
-        if w % 2 == 0:
-            weight[:, -1] = 1
-        weight[0, 0] = 0
-        index = np.clip(np.searchsorted(edges, k, side="right") - 1, 0, n_bins - 1)
-        counts = np.bincount(index.ravel(), weight.ravel(), n_bins)
-        filled = counts > 0
-        index = (np.cumsum(filled) - 1)[index].clip(0)
-        self.counts = counts[filled]
-        total = np.bincount(index.ravel(), (weight * k).ravel(), filled.sum())
-        self.wavenumbers = total / self.counts
+        shells = FourierShells(self.shape, bounds=edges)
+        self.counts, self.wavenumbers = shells.n_modes.astype(float), shells.k
         self.log = log
-        self.keep("index", index.ravel())
-        self.keep("weight", (weight / self.counts[index] * (h * w)).ravel())
+        self.keep("index", shells.labels.clip(0).ravel())
+        self.keep("weight", shells.shares().ravel() * (h * w))
         self.names = [f"P[k={k:.4f}]" for k in self.wavenumbers]
         self.cross_names = [f"P_xy[k={k:.4f}]" for k in self.wavenumbers]
         self.labels = self.cross_labels = {"bin": np.arange(len(self.counts))}

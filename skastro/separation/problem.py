@@ -151,7 +151,5 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
 
 def _starts(fine, rings):
     """Number of the first narrow ring in each wide one."""
-    index = rings._arrays["index"]
-    own = fine._arrays["index"]
-    inside = fine._arrays["inside"].ravel() > 0
-    return np.array([own[inside & (index == i)].min() for i in range(len(rings.counts))])
+    narrow = np.where(fine.labels >= 0, fine.labels, len(fine.counts))
+    return np.array([narrow[rings.labels == i].min() for i in range(len(rings.counts))])

@@ -5,6 +5,7 @@ import torch
 from scipy.interpolate import BSpline
 from scipy.optimize import minimize
 
+from skastro.fourier_shells import FourierShells
 from skastro.scattering.map_statistics import Constants
 
 __all__ = ["Rings", "signal_spectrum"]
@@ -31,6 +32,8 @@ class Rings(Constants):
         Mean of each ring, cycles per shorter side.
     counts : ndarray of shape (n_rings,)
         Modes in each ring.
+    labels : ndarray of int of shape (h, w // 2 + 1)
+        Number of the ring of each mode of `torch.fft.rfft2`; -1 outside.
 
     Examples
     --------
@@ -52,21 +55,13 @@ class Rings(Constants):
         if growing:
             parts = [range(1, 16), range(16, 32, 2), range(32, 64, 4), range(64, last + 8, 8)]
             edges = np.concatenate([np.array(part, dtype=int) for part in parts])
-        index = np.searchsorted(edges - 0.5, k, side="right") - 1
-        weight = np.full(k.shape, 2.0)
-        weight[:, 0] = 1.0
-        if w % 2 == 0:
-            weight[:, -1] = 1.0
-        weight[index < 0] = 0.0  # the mean, and of long sides what is larger than the short one
-        index = index.clip(0)
-        counts = np.bincount(index.ravel(), weight.ravel())
-        filled = counts > 0
-        index = (np.cumsum(filled) - 1)[index].clip(0)
-        self.counts = counts[filled]
-        self.wavenumbers = np.bincount(index.ravel(), (weight * k).ravel()) / self.counts
-        self.keep("index", index.ravel())
-        self.keep("weight", (weight / self.counts[index] * (h * w)).ravel())
-        self.keep("inside", (weight > 0).astype(float))
+        # of long sides, what is larger than the short one is in no ring
+        shells = FourierShells(self.shape, pixel_size=1.0 / side, bounds=edges - 0.5)
+        self.counts, self.wavenumbers = shells.n_modes.astype(float), shells.k
+        self.labels = shells.labels
+        self.keep("index", shells.labels.clip(0).ravel())
+        self.keep("weight", shells.shares().ravel() * (h * w))
+        self.keep("inside", (shells.labels >= 0).astype(float))
         self.keep("radius", k)
 
     def power(self, maps, others=None):
