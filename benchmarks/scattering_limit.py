@@ -156,11 +156,13 @@ def _best(kind, size, most):
             continue
         for transform in _transforms(kind, n, size):
             transform()
-            repeats, start = 0, time.process_time()
-            while time.process_time() - start < LEAST:
+            repeats, spent, start = 0, 0.0, time.process_time()
+            # once at least: the clock of a busy machine can leap
+            while not repeats or spent < LEAST:
                 transform()
                 repeats += 1
-            found.append((time.process_time() - start) / (repeats * n))
+                spent = time.process_time() - start
+            found.append(spent / (repeats * n))
     return min(found)
 
 
