@@ -55,62 +55,64 @@ def separate(problem, constraints, start, eras, *, tolerance, free, verbose=0):
     --------
     See `StatisticalSeparator`.
     """
-    shape = start.shape[1:]
     signal, history = start, []
-    n = len(start)
     total = sum(max_iter for _, max_iter in eras)
-    bar = tqdm(total=total, desc="separation", unit="iteration", disable=not verbose)
+    with tqdm(total=total, desc="separation", unit="iteration", disable=not verbose) as bar:
+        for samples, max_iter in eras:
+            era = _Era(replace(problem, samples=problem.samples[samples]), signal, free, bar)
+            try:
+                history.append(era.run(constraints, max_iter, tolerance))
+            except KeyboardInterrupt:
+                raise Interrupted(era.best) from None
+            signal = era.best
+    return signal, history
 
-    for samples, max_iter in eras:
-        era = replace(problem, samples=problem.samples[samples])
-        losses = {}
+
+class _Era:
+    """One search, from signals that it begins with; `best` are the best so far, whenever it ends."""
+
+    def __init__(self, problem, signal, free, bar):
+        self.problem, self.base, self.bar = problem, signal, bar
+        self.step = problem.step * free
+        self.best = signal.clone()
+        self.lowest = signal.new_full((len(signal),), torch.inf)
+
+    def run(self, constraints, max_iter, tolerance):
+        """Search, and give the losses (n,) of each constraint at the end."""
+        self.terms = {}
         for constraint in constraints:
-            losses[_key(constraint, losses)] = (constraint, constraint.prepare(signal, era))
-        found = {name: torch.full((n,), torch.nan) for name in losses}
-        base, best = signal, signal.clone()
-        lowest = signal.new_full((n,), torch.inf)
-
-        def complete(z, problem, base=base):
-            modes = torch.fft.rfft2(z.view(-1, *shape)) * (problem.step * free)
-            return base[problem.which] + torch.fft.irfft2(modes, s=shape[-2:])
-
-        def loss(
-            z, which, era=era, losses=losses, found=found, best=best, lowest=lowest,
-            complete=complete,
-        ):  # fmt: skip
-            some = era.rows(which)
-            maps = complete(z, some)
-            value = 0.0
-            for name, (constraint, function) in losses.items():
-                own = function(maps, some)
-                found[name][which.cpu()] = own.detach().float().cpu()
-                value = value + constraint.weight * own
-            better = value.detach() < lowest[which]
-            rows = which[better]
-            lowest[rows], best[rows] = value.detach()[better], maps.detach()[better]
-            return value
-
-        def report(n_iter, values, found=found):
-            bar.update(1)
-            shown = {name: f"{float(own.nanmean()):.3g}" for name, own in found.items()}
-            bar.set_postfix(shown, refresh=False)
-
+            prepared = constraint.prepare(self.base, self.problem)
+            self.terms[_key(constraint, self.terms)] = constraint.weight, prepared
+        self.found = {name: torch.full((len(self.base),), torch.nan) for name in self.terms}
         search = BatchLBFGS(
-            loss,
+            self.loss,
             max_iter=max_iter,
             relative_tolerance=tolerance,
             history_size=HISTORY,
-            callback=report,
+            callback=self.report,
         )
-        try:
-            search.minimize(start.new_zeros(n, start[0].numel()))
-        except KeyboardInterrupt:
-            bar.close()
-            raise Interrupted(best) from None
-        signal = best
-        history.append({name: own.numpy().copy() for name, own in found.items()})
-    bar.close()
-    return signal, history
+        search.minimize(self.base.new_zeros(len(self.base), self.base[0].numel()))
+        return {name: own.numpy().copy() for name, own in self.found.items()}
+
+    def loss(self, z, which):
+        """Of the signals that are changed by z, in units of each mode's step."""
+        problem = self.problem.rows(which)
+        modes = torch.fft.rfft2(z.view(-1, *self.base.shape[1:])) * self.step[which]
+        maps = self.base[which] + torch.fft.irfft2(modes, s=self.base.shape[-2:])
+        value = 0.0
+        for name, (weight, function) in self.terms.items():
+            own = function(maps, problem)
+            self.found[name][which.cpu()] = own.detach().float().cpu()
+            value = value + weight * own
+        better = value.detach() < self.lowest[which]
+        rows = which[better]
+        self.lowest[rows], self.best[rows] = value.detach()[better], maps.detach()[better]
+        return value
+
+    def report(self, n_iter, values):
+        self.bar.update(1)
+        shown = {name: f"{float(own.nanmean()):.3g}" for name, own in self.found.items()}
+        self.bar.set_postfix(shown, refresh=False)
 
 
 def _key(constraint, taken):

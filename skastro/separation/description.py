@@ -43,23 +43,21 @@ class Description:
             raise ValueError("statistics has output='local'; expected 'global'.")
         self.recipe = recipe
         self.module = recipe.statistics_.to(mixtures.device)
-        names = np.array(self.module.names)
-        plain = np.array([name.rpartition(":")[2] for name in names])
-        logs = np.zeros(len(names), dtype=bool)
+        logs = np.zeros(len(self.module.names), dtype=bool)
         for family, rows in zip(self.module.families, self.module.sets, strict=True):
             if family == "covariance":
-                logs[rows] = [name.startswith(("P00", "S1[")) for name in plain[rows]]
+                plain = _without_channels(self.module.names[rows])
+                logs[rows] = [name.startswith(("P00", "S1[")) for name in plain]
             elif family == "power_spectrum":
                 logs[rows] = getattr(self.module.parts[family], "log", False)
         self.logs = torch.from_numpy(logs).to(mixtures.device)
-        kept = np.array([name != "mean/std" for name in plain])
-        self.kept = torch.from_numpy(np.flatnonzero(kept)).to(mixtures.device)
         self.reduced = recipe.reduction is not None
+        names = self.module.names
         if self.reduced:
-            names = np.array(self.module.reduced_names(recipe.reduction))
-            plain = np.array([name.rpartition(":")[2] for name in names])
-            kept = np.array([name != "mean/std" for name in plain])
-            self.kept = torch.from_numpy(np.flatnonzero(kept)).to(mixtures.device)
+            names = self.module.reduced_names(recipe.reduction)
+        names, plain = np.array(names), _without_channels(names)
+        kept = plain != "mean/std"
+        self.kept = torch.from_numpy(np.flatnonzero(kept)).to(mixtures.device)
         self.names = names[kept].tolist()
         kinds = [name.partition("[")[0] for name in plain[kept]]
         _, kind, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
@@ -85,3 +83,7 @@ class Description:
         if self.reduced:
             found = self.module.reduce(found, self.recipe.reduction)
         return found.index_select(1, self.kept)
+
+
+def _without_channels(names):
+    return np.array([name.rpartition(":")[2] for name in names])

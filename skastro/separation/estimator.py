@@ -22,7 +22,8 @@ from skastro.separation.constraints import (
 )
 from skastro.separation.descent import Interrupted, separate
 from skastro.separation.description import Description
-from skastro.separation.problem import pose
+from skastro.separation.problem import draw, pose
+from skastro.separation_metrics import relative_rmse
 
 __all__ = ["StatisticalSeparator"]
 
@@ -293,8 +294,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         truth, _ = check_maps(S, "S", ndims=(self.n_dim_,), unit=self.unit_)
         if truth.shape != np.shape(D):
             raise ValueError(f"S has shape {truth.shape}; expected {np.shape(D)}, that of D.")
-        error = np.square(self.transform(D) - truth, dtype=np.float64).mean(axis=(-2, -1))
-        return -float(np.sqrt(error / truth.var(axis=(-2, -1), dtype=np.float64)).mean())
+        return -float(np.mean(relative_rmse(self.transform(D), truth)))
 
     # -- from parameters to a problem
 
@@ -367,7 +367,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
             radius = problem.fine.get("radius", mixtures)
             drawn = (radius >= 1) & (radius < 2**self.n_octaves_drawn)
             if start is None and self.n_octaves_drawn:
-                first = first - _draw(problem, drawn, generator)
+                first = first - draw(problem, drawn, generator)
         free = torch.ones_like(radius)
         if start is None:
             free = (~drawn).to(mixtures)
@@ -394,22 +394,6 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
             rest[..., ~valid] = np.nan
         self.contamination_ = rest.reshape(shape)
         return signal.reshape(shape)
-
-
-def _draw(problem, drawn, generator):
-    """Contamination of the largest scales: what is sure of it, and a draw of what is not.
-
-    Of known modulus and random phase: of so few modes, a Gaussian draw could have any power. Added to the
-    signal of the Wiener filter.
-    """
-    h, w = problem.mixtures.shape[-2:]
-    white = torch.randn(*problem.mixtures.shape[1:], generator=generator, dtype=torch.float64)
-    phases = torch.fft.rfft2(white)
-    phases = phases / phases.abs().clamp_min(1e-30) * (h * w) ** 0.5
-    phases = phases.to(
-        problem.mixtures.device, torch.promote_types(problem.step.dtype, torch.cfloat)
-    )
-    return torch.fft.irfft2(phases * problem.step * drawn, s=(h, w))
 
 
 def _joined(history, more):

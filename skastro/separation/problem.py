@@ -7,7 +7,7 @@ import torch
 
 from skastro.separation.spectra import Rings, signal_spectrum
 
-__all__ = ["Problem", "pose"]
+__all__ = ["Problem", "draw", "pose"]
 
 LEAST = 1e-3  # of the largest step of a mode: the least
 
@@ -147,6 +147,31 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
         offset, exact, source, torch.arange(len(mixtures), device=mixtures.device),
     )  # fmt: skip
     return problem, torch.fft.irfft2(modes * (signal / have).sqrt(), s=shape)
+
+
+def draw(problem, drawn, generator):
+    """Contamination of some modes that the Wiener filter leaves in the signal: a draw of the right power.
+
+    Of known modulus and random phase: of so few modes, a Gaussian draw could have any power.
+
+    Parameters
+    ----------
+    problem : Problem
+    drawn : Tensor of bool of shape (h, w // 2 + 1)
+    generator : torch.Generator
+
+    Returns
+    -------
+    contamination : Tensor of shape (n, n_channels, h, w)
+    """
+    h, w = problem.mixtures.shape[-2:]
+    white = torch.randn(*problem.mixtures.shape[1:], generator=generator, dtype=torch.float64)
+    phases = torch.fft.rfft2(white)
+    phases = phases / phases.abs().clamp_min(1e-30) * (h * w) ** 0.5
+    phases = phases.to(
+        problem.mixtures.device, torch.promote_types(problem.step.dtype, torch.cfloat)
+    )
+    return torch.fft.irfft2(phases * problem.step * drawn, s=(h, w))
 
 
 def _starts(fine, rings):

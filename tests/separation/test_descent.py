@@ -69,3 +69,20 @@ def test_interruption_has_the_best_so_far(made):
             free=free,
         )
     assert (caught.value.signal - goal).square().mean() < 0.7 * goal.square().mean()
+
+
+def test_interruption_while_an_era_is_prepared_has_what_the_last_one_found(made):
+    class Late(Towards):
+        calls = 0
+
+        def prepare(self, signal, problem):
+            self.calls += 1
+            if self.calls == 2:
+                raise KeyboardInterrupt
+            return super().prepare(signal, problem)
+
+    problem, goal, start, free = made
+    eras = [(torch.arange(3), 30), (torch.arange(3), 30)]
+    with pytest.raises(Interrupted) as caught:
+        separate(problem, [Late(goal)], start, eras, tolerance=0.0, free=free)
+    np.testing.assert_allclose(caught.value.signal, goal, atol=1e-4)
