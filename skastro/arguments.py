@@ -124,6 +124,35 @@ def noise_level(text):
     return Path(text) if _number(text) is None else positive_number(text)
 
 
+def add_map_options(parser, hdu_of):
+    """Add what every command has that reads a FITS map and writes one after a search.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    hdu_of : str
+        What ``--hdu`` is of, in its help.
+
+    Examples
+    --------
+    >>> import argparse
+    >>> from skastro.arguments import add_map_options
+    >>> parser = argparse.ArgumentParser()
+    >>> add_map_options(parser, "the map")
+    >>> parser.parse_args(["--hdu", "1", "--quiet"])
+    Namespace(hdu=1, overwrite=False, quiet=True, random_state=0)
+    """
+    parser.add_argument(
+        "--hdu", metavar="N", type=int,
+        help=f"number of the HDU of {hdu_of} (default: the first with an image)",
+    )  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--random-state", type=seed, default=0, metavar="N", help="seed (default: 0)"
+    )
+
+
 def check_output(path, overwrite):
     """Check, before any work, that a FITS file can be written.
 

@@ -4,9 +4,8 @@ from math import isqrt
 from numbers import Integral
 
 import numpy as np
-from scipy.sparse import issparse
 
-from skastro.validation import native, split_unit
+from skastro.maps import as_floats, read_array, refuse_constant
 
 __all__ = [
     "check_nside",
@@ -136,16 +135,7 @@ def check_sphere_maps(X, name="X", *, valid=None, n_channels=None, n_pixels=None
     >>> maps.shape, unit
     ((2, 1, 48), None)
     """
-    if issparse(X):
-        raise TypeError(f"Sparse data was passed for {name}; expected a dense array of maps.")
-    X, unit = split_unit(X, name, unit)
-    hidden = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
-    try:
-        X = np.asarray(X)
-    except ValueError as error:
-        raise ValueError(f"{name} has maps of different sizes; expected one size.") from error
-    if np.iscomplexobj(X):
-        raise ValueError(f"Complex data not supported: {name} is {X.dtype}; expected real maps.")
+    X, hidden, unit = read_array(X, name, unit)
     if X.ndim not in (2, 3) or 0 in X.shape:
         hint = f"; for a single map give {name}[None]" if X.ndim == 1 else ""
         raise ValueError(
@@ -164,11 +154,7 @@ def check_sphere_maps(X, name="X", *, valid=None, n_channels=None, n_pixels=None
     found = X.shape[1] if X.ndim == 3 else 1
     if n_channels is not None and found != n_channels:
         raise ValueError(f"{name} has {found} channel(s); expected {n_channels}, as in fit.")
-    X = native(X)
-    try:
-        X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} has dtype {X.dtype}; expected numbers.") from error
+    X = as_floats(X, name)
     X = X.reshape(len(X), found, X.shape[-1])
     seen = X if valid is None else X[..., valid]
     bad = ~np.isfinite(seen)
@@ -183,11 +169,5 @@ def check_sphere_maps(X, name="X", *, valid=None, n_channels=None, n_pixels=None
         raise ValueError(
             f"{name} has {value} in map {i}, channel {c}, pixel {pixel}; expected finite numbers, or {where}."
         )
-    low, high = seen.min(axis=2), seen.max(axis=2)
-    if (low == high).any():
-        i, c = (int(k) for k in np.argwhere(low == high)[0])
-        raise ValueError(
-            f"{name} has a constant map, number {i}, channel {c}, at {low[i, c]:.4g}; expected maps that "
-            "vary."
-        )
+    refuse_constant(seen, name)
     return X, unit

@@ -5,7 +5,7 @@ from scipy.sparse import issparse
 
 from skastro.validation import native, split_unit
 
-__all__ = ["check_maps", "check_pair_of_maps", "refuse_constant"]
+__all__ = ["as_floats", "check_maps", "check_pair_of_maps", "read_array", "refuse_constant"]
 
 SIDES = {1: "length", 2: "h, w", 3: "d, h, w"}
 LEADING = ("({})", "(n, {})", "(n, n_channels, {})")
@@ -54,23 +54,12 @@ def check_maps(X, name="X", *, ndims=(2, 3, 4), n_channels=None, shape=None, uni
     >>> maps.shape, maps.dtype.isnative, unit
     ((5, 8, 9), True, None)
     """
-    if issparse(X):
-        raise TypeError(f"Sparse data was passed for {name}; expected a dense array of maps.")
-    X, unit = split_unit(X, name, unit)
-    if isinstance(X, np.ma.MaskedArray):
-        hidden = np.ma.getmaskarray(X)
-        if hidden.any():
-            raise ValueError(
-                f"{name} has {hidden.sum()} masked pixels; expected all of them: fill the maps or cut out a "
-                "part without gaps."
-            )
-        X = X.data
-    try:
-        X = np.asarray(X)
-    except ValueError as error:
-        raise ValueError(f"{name} has maps of different shapes; expected one shape.") from error
-    if np.iscomplexobj(X):
-        raise ValueError(f"Complex data not supported: {name} is {X.dtype}; expected real maps.")
+    X, hidden, unit = read_array(X, name, unit)
+    if hidden is not None and hidden.any():
+        raise ValueError(
+            f"{name} has {hidden.sum()} masked pixels; expected all of them: fill the maps or cut out a "
+            "part without gaps."
+        )
     forms = " or ".join(LEADING[ndim - n_dims].format(SIDES[n_dims]) for ndim in ndims)
     if X.ndim not in ndims or 0 in X.shape:
         hint = f"; for a single map give {name}[None]" if X.ndim == n_dims else ""
@@ -85,11 +74,7 @@ def check_maps(X, name="X", *, ndims=(2, 3, 4), n_channels=None, shape=None, uni
         raise ValueError(f"{name} has {found} channel(s); expected {n_channels}, as in fit.")
     if shape is not None and size != tuple(shape):
         raise ValueError(f"{name} has maps of {_by(size)} pixels; expected {_by(shape)}.")
-    X = native(X)
-    try:
-        X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} has dtype {X.dtype}; expected numbers.") from error
+    X = as_floats(X, name)
     # the sum tells of NaN and infinity without an array of booleans
     with np.errstate(over="ignore", invalid="ignore"):
         sound = np.isfinite(X.sum(dtype=np.float64))
@@ -100,6 +85,53 @@ def check_maps(X, name="X", *, ndims=(2, 3, 4), n_channels=None, shape=None, uni
             "part without any."
         )
     return X, unit
+
+
+def read_array(X, name, unit=None):
+    """An array of maps from what users give.
+
+    Parameters
+    ----------
+    X : array-like
+        An array, Quantity or `numpy.ma.MaskedArray`.
+    name : str
+    unit : str or None
+        The expected unit; a Quantity is converted to it.
+
+    Returns
+    -------
+    X : ndarray
+    hidden : ndarray of bool or None
+        True where a masked array hides a value.
+    unit : str or None
+
+    Raises
+    ------
+    ValueError
+        Maps of different sizes, complex ones, another unit.
+    TypeError
+        A sparse matrix.
+    """
+    if issparse(X):
+        raise TypeError(f"Sparse data was passed for {name}; expected a dense array of maps.")
+    X, unit = split_unit(X, name, unit)
+    hidden = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
+    try:
+        X = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"{name} has maps of different shapes; expected one shape.") from error
+    if np.iscomplexobj(X):
+        raise ValueError(f"Complex data not supported: {name} is {X.dtype}; expected real maps.")
+    return X, hidden, unit
+
+
+def as_floats(X, name):
+    """Numbers as float32 or float64 of this machine's byte order, as they are where they can be."""
+    X = native(X)
+    try:
+        return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} has dtype {X.dtype}; expected numbers.") from error
 
 
 def _by(size):
@@ -138,12 +170,13 @@ def check_pair_of_maps(X, Y, names):
     return X, Y
 
 
-def refuse_constant(maps):
+def refuse_constant(maps, name="X"):
     """Refuse maps without variation: their ratios and logarithms mean nothing.
 
     Parameters
     ----------
     maps : ndarray of shape (n, n_channels, h, w), or of another grid
+    name : str
 
     Raises
     ------
@@ -155,5 +188,6 @@ def refuse_constant(maps):
     if (low == high).any():
         i, c = (int(k) for k in np.argwhere(low == high)[0])
         raise ValueError(
-            f"X has a constant map, number {i}, channel {c}, at {low[i, c]:.4g}; expected maps that vary."
+            f"{name} has a constant map, number {i}, channel {c}, at {low[i, c]:.4g}; expected maps that "
+            "vary."
         )

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from skastro.arguments import check_output, fail, positive_integer, seed
+from skastro.arguments import add_map_options, check_output, fail, positive_integer
 
 __all__ = ["add_separate", "separate"]
 
@@ -36,15 +36,7 @@ def add_separate(commands):
         "--max-iter", metavar="N", type=positive_integer, default=30,
         help="length of the search (default: 30)",
     )  # fmt: skip
-    parser.add_argument(
-        "--hdu", metavar="N", type=int,
-        help="number of the HDU of the map (default: the first with an image)",
-    )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument(
-        "--random-state", type=seed, default=0, metavar="N", help="seed (default: 0)"
-    )
+    add_map_options(parser, "the map")
     parser.set_defaults(run=separate)
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from skastro.arguments import check_output, fail, positive_integer, seed
+from skastro.arguments import add_map_options, check_output, fail, positive_integer
 
 __all__ = ["add_synthesize", "synthesize"]
 
@@ -44,14 +44,7 @@ def add_synthesize(commands):
         "--max-iter", metavar="N", type=positive_integer, default=200,
         help="length of the search (default: 200)",
     )  # fmt: skip
-    parser.add_argument(
-        "--hdu", metavar="N", type=int, help="number of the HDU (default: the first with an image)"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument(
-        "--random-state", type=seed, default=0, metavar="N", help="seed (default: 0)"
-    )
+    add_map_options(parser, "the map")
     parser.set_defaults(run=synthesize)
 
 

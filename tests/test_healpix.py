@@ -70,7 +70,7 @@ def test_maps_come_back_as_they_are():
         (np.ones((2, 3)), "X has maps of 3 pixels"),
         (1j * np.ones((2, 48)), "Complex data not supported"),
         ([["a"] * 48], "X has dtype"),
-        ([[1.0], [1.0, 2.0]], "X has maps of different sizes"),
+        ([[1.0], [1.0, 2.0]], "X has maps of different shapes"),
         (np.ones((2, 48)), "X has a constant map, number 0, channel 0, at 1"),
         (np.where(np.eye(2, 48) > 0, np.nan, 1.0), "X has nan in map 0, channel 0, pixel 0"),
         (np.where(np.eye(2, 48) > 0, np.inf, 1.0), "X has inf in map 0"),

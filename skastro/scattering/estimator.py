@@ -13,7 +13,13 @@ from skastro.maps import check_maps, refuse_constant
 from skastro.partial_maps import check_valid_pixels, fill_from
 from skastro.scattering.filters import check_n_scales, largest_n_scales
 from skastro.scattering.map_features import MapFeatures
-from skastro.scattering.recipes import FAMILIES, Several, make_statistics
+from skastro.scattering.recipes import (
+    FAMILIES,
+    Several,
+    make_statistics,
+    mean_reference,
+    reference_tensors,
+)
 from skastro.scattering.targets import KEPT, Synthesizer
 
 __all__ = ["ScatteringTransform"]
@@ -224,11 +230,11 @@ class ScatteringTransform(Synthesizer, MapFeatures):
         check_is_fitted(self)
         maps = self._read(X)
         statistics = self.statistics_.to(self._device)
-        parts = []
+        reference, parts = reference_tensors(self.reference_, self._device), []
         for rows in self._rows(maps):
             block = self._tensor(maps[rows])
             with torch.inference_mode():
-                found = self._coefficients(statistics, block, self._moved(self.reference_))
+                found = self._coefficients(statistics, block, reference)
             parts.append(found.cpu().numpy())
         return np.concatenate(parts)
 
@@ -340,31 +346,13 @@ class ScatteringTransform(Synthesizer, MapFeatures):
         maps = np.ascontiguousarray(maps, dtype=self.dtype)
         return torch.from_numpy(maps).to(self._device)
 
-    def _moved(self, reference):
-        if reference is None:
-            return None
-        return [
-            None if one is None else {k: self._tensor(v) for k, v in one.items()}
-            for one in reference
-        ]
-
     def _reference(self, maps):
         """Normalisation by the mean over maps."""
         found = []
         for rows in self._rows(maps):
-            block = self._tensor(maps[rows])
             with torch.inference_mode():
-                found.append(self.statistics_.to(self._device).norm(block))
-        return [
-            None
-            if parts[0] is None
-            else {
-                # arrays: they are pickled and saved with the estimator
-                key: torch.cat([part[key] for part in parts]).mean(0, keepdim=True).cpu().numpy()
-                for key in parts[0]
-            }
-            for parts in zip(*found, strict=True)
-        ]
+                found.append(self.statistics_.to(self._device).norm(self._tensor(maps[rows])))
+        return mean_reference(found)
 
     def _coefficients(self, statistics, maps, reference=None):
         """Coefficients (n, n_coefficients) of maps (n, n_channels, h, w), tensors, differentiable."""

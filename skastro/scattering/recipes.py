@@ -15,7 +15,14 @@ from skastro.scattering.wst import WST
 from skastro.scattering.wst_1d import WST1D
 from skastro.scattering.wst_3d import WST3D
 
-__all__ = ["CROSS", "FAMILIES", "Several", "make_statistics"]
+__all__ = [
+    "CROSS",
+    "FAMILIES",
+    "Several",
+    "make_statistics",
+    "mean_reference",
+    "reference_tensors",
+]
 
 FAMILIES = (
     "wst",
@@ -72,6 +79,39 @@ def make_statistics(family, shape, n_scales, n_orientations, **options):
         return WST1D(shape, n_scales, **options)
     kinds = {"wst": WST, "rwst": RWST, "covariance": Covariance, "phase_harmonics": PhaseHarmonics}
     return kinds[family](shape, n_scales, n_orientations, **options)
+
+
+def mean_reference(norms):
+    """The normalisation of blocks of maps on average: arrays, which every way of saving knows.
+
+    Parameters
+    ----------
+    norms : list of list
+        What `Several.norm` gave of each block.
+
+    Returns
+    -------
+    reference : list of dict of ndarray, or of None
+    """
+    return [
+        None
+        if parts[0] is None
+        else {
+            key: torch.cat([part[key] for part in parts]).mean(0, keepdim=True).cpu().numpy()
+            for key in parts[0]
+        }
+        for parts in zip(*norms, strict=True)
+    ]
+
+
+def reference_tensors(reference, device):
+    """A reference of arrays, or None, as `Several` takes it."""
+    if reference is None:
+        return None
+    return [
+        None if one is None else {key: torch.from_numpy(v).to(device) for key, v in one.items()}
+        for one in reference
+    ]
 
 
 class LocalWST(nn.Module):

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skastro.base import resolve_device, row_blocks
 from skastro.healpix import check_sphere_maps, ring_of_nested
 from skastro.scattering.map_features import MapFeatures
-from skastro.scattering.recipes import Several
+from skastro.scattering.recipes import Several, mean_reference, reference_tensors
 from skastro.scattering.sphere import SphericalCovariance, check_sphere_scales
 from skastro.scattering.sphere_masks import check_sky_mask
 
@@ -184,7 +184,7 @@ class SphericalScatteringTransform(MapFeatures):
         parts = []
         for block in self._blocks(maps):
             with torch.inference_mode():
-                found = self.statistics_(block, self._moved(block.device))
+                found = self.statistics_(block, reference_tensors(self.reference_, block.device))
                 if self.reduction:
                     found = self.statistics_.reduce(found, self.reduction)
             parts.append(found.cpu().numpy())
@@ -221,22 +221,7 @@ class SphericalScatteringTransform(MapFeatures):
         for block in self._blocks(maps):
             with torch.inference_mode():
                 found.append(self.statistics_.norm(block))
-        return [
-            {
-                # arrays, which every way of saving knows
-                key: torch.cat([part[key] for part in parts]).mean(0, keepdim=True).cpu().numpy()
-                for key in parts[0]
-            }
-            for parts in zip(*found, strict=True)
-        ]
-
-    def _moved(self, device):
-        if self.reference_ is None:
-            return None
-        return [
-            {key: torch.from_numpy(v).to(device) for key, v in one.items()}
-            for one in self.reference_
-        ]
+        return mean_reference(found)
 
     def __getstate__(self):
         state = super().__getstate__().copy()

@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import draw_seed
 from skastro.maps import check_maps
+from skastro.scattering.recipes import reference_tensors
 from skastro.scattering.synthesis import gaussian_like, resample, synthesize
 
 __all__ = ["Synthesizer"]
@@ -164,7 +165,7 @@ class Synthesizer:
         statistics = self._at_size(tuple(level.shape[2:]))
         with torch.no_grad():
             whole = statistics is self.statistics_
-            reference = self._moved(self.reference_) if whole else None
+            reference = reference_tensors(self.reference_, self._device) if whole else None
             if reference is None:
                 reference = statistics.mean_norm(level * scale + mean)
         stages = [list(statistics.parts)] if self.reduction else statistics.stages()
