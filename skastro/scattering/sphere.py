@@ -110,8 +110,7 @@ class SphericalCovariance(CovarianceStatistics):
     HEALPix doesn't change in turns by 90 degrees about its axis, nor by 180 degrees about an axis through
     the centre of an equatorial face. The weights of one quadrant serve all four, so that the former change no
     coefficient; the latter change the sign of imaginary parts alone. Under other rotations averages over
-    orientations change by what the pixels do to them: a power by some 1 % on grids of nside 8 and finer, and
-    by 2.5 % at nside 4.
+    orientations change by what the pixels do to them, most so on the coarsest grids.
 
     The orientation of a modulus is with respect to the north of its pixel; in sums over neighbours it is
     carried along the great circle to the north of the centre, by interpolation between the orientations, on
