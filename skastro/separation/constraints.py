@@ -119,10 +119,28 @@ class Constraint:
         return loss
 
 
-def _over_samples(function, samples):
-    """Mean and standard deviation of a function's tensors over samples, one at a time."""
-    values = torch.stack([function(one) for one in samples])
-    return values.mean(0), values.std(0)
+def over_samples(function, problem):
+    """Mean and standard deviation of a function's tensors over samples, one at a time.
+
+    Parameters
+    ----------
+    function : callable
+        Of a sample (n_channels, h, w): Tensor (n, n_coefficients).
+    problem : Problem
+
+    Returns
+    -------
+    mean : Tensor of shape (n, n_coefficients)
+        Or what the sample has that a mixture's contamination is taken to be.
+    std : Tensor of that shape
+    """
+    values = torch.stack([function(one) for one in problem.samples])
+    if problem.chosen is None:
+        mean = values.mean(0)
+    else:
+        rows = torch.arange(len(problem.chosen), device=values.device)
+        mean = values[problem.chosen, rows]
+    return mean, values.std(0)
 
 
 class MixtureConstraint(Constraint):
@@ -159,9 +177,7 @@ class MixtureConstraint(Constraint):
         return sum(map(problem.statistics, whole)) / len(problem.samples)
 
     def goal(self, signal, problem):
-        mean, std = _over_samples(
-            lambda c: problem.statistics(problem.filled(signal + c)), problem.samples
-        )
+        mean, std = over_samples(lambda c: problem.statistics(problem.filled(signal + c)), problem)
         target = problem.statistics(problem.mixtures)
         if not problem.exact:
             target = target - mean + problem.statistics(signal)
@@ -195,9 +211,7 @@ class ContaminationConstraint(Constraint):
         return problem.statistics(problem.filled(problem.mixtures - signal))
 
     def goal(self, signal, problem):
-        mean, std = _over_samples(
-            lambda c: problem.statistics(c.expand_as(signal)), problem.samples
-        )
+        mean, std = over_samples(lambda c: problem.statistics(c.expand_as(signal)), problem)
         return mean, std * problem.describe.kind_scale
 
 
@@ -236,6 +250,8 @@ class SpectrumConstraint(Constraint):
     def goal(self, signal, problem):
         # not looser: other constraints, above all that of the Wiener filter, would take power away
         unsure = problem.uncertainty.clamp_max(LOOSEST)
+        if problem.chosen is not None:
+            unsure = torch.zeros_like(unsure)  # a power that is drawn is known
         scale = (unsure.square() + self.tolerance**2).sqrt().flatten(1)
         return torch.zeros_like(scale), scale
 
@@ -274,10 +290,10 @@ class IndependenceConstraint(Constraint):
         return self._cross(signal, problem.mixtures - signal, problem)
 
     def goal(self, signal, problem):
-        _, std = _over_samples(
-            lambda c: self._cross(signal, c.expand_as(signal), problem), problem.samples
+        mean, std = over_samples(
+            lambda c: self._cross(signal, c.expand_as(signal), problem), problem
         )
-        return torch.zeros_like(std), std
+        return torch.zeros_like(std) if problem.chosen is None else mean, std
 
 
 class WienerConstraint(Constraint):
@@ -343,10 +359,10 @@ class PixelConstraint(Constraint):
         self.sigma = sigma
 
     def statistic(self, signal, problem):
-        return signal.flatten(1)
+        return problem.visible(signal).flatten(1)
 
     def goal(self, signal, problem):
-        shape = tuple(signal.shape[1:])
+        shape = tuple(problem.visible(signal).shape[1:])
         if self.values.shape not in (shape, shape[1:]):
             raise ValueError(
                 f"values has shape {self.values.shape}; expected {shape} or {shape[1:]}."

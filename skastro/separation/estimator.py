@@ -11,23 +11,24 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import draw_seed, resolve_device, row_blocks
-from skastro.maps import check_maps
+from skastro.maps import check_maps, refuse_constant
 from skastro.partial_maps import check_valid_pixels, fill_from
 from skastro.scattering import ScatteringTransform
+from skastro.separation.baselines import ILC
 from skastro.separation.constraints import (
     Constraint,
     MixtureConstraint,
     SpectrumConstraint,
     WienerConstraint,
 )
-from skastro.separation.descent import Interrupted, separate
-from skastro.separation.description import Description
-from skastro.separation.problem import draw, pose
+from skastro.separation.contamination import LEAST_SAMPLES, read_samples
+from skastro.separation.frame import Frame
+from skastro.separation.search import Search
 from skastro.separation_metrics import relative_rmse
 
 __all__ = ["StatisticalSeparator"]
 
-LEAST_SAMPLES = 2
+N_RINGS = 16  # of the weights that channels are combined with
 # bytes of work for a byte of a mixture: wavelet fields of all scales, their gradients, the search
 OVERHEAD = 400
 
@@ -47,8 +48,15 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         None: `MixtureConstraint`, `SpectrumConstraint` and `WienerConstraint` (of weight 8).
     n_samples : int, default=16
         Samples of the contamination in an era, drawn from those of `fit`.
-    init : {"smoothed", "data"} or array-like of the shape of the mixtures, default="smoothed"
+    init : {"smoothed", "data"} or array-like of the shape of the signals, default="smoothed"
         Where to begin: the mixtures through the Wiener filter; as they are (a long way); or a first guess.
+    periodic : bool, default=False
+        Whether opposite sides of the maps touch. If not, maps are continued beyond their borders by a margin,
+        a fourth of each side, for half as much time again.
+    mixing : array-like of shape (n_channels,) or None, default=None
+        Amplitudes of one signal that all channels have in common. The channels are combined with the weights
+        of least variance in each ring, which keeps all that channels of Gaussian contamination say of the
+        signal. None: each channel has a signal of its own.
     n_octaves_drawn : int, default=1
         Octaves of the largest scales of which the contamination is a random draw: it is so much smaller than
         the signal that nothing tells it, and without a draw it would have no power there. 0: none.
@@ -70,17 +78,17 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
     verbose : int, default=0
         1 shows a progress bar with the loss of each constraint.
     random_state : int, RandomState or None, default=None
-        Of the samples in each era and of the draw at the largest scales.
+        Of samples that `fit` draws, of those in each era, and of the draw at the largest scales.
 
     Attributes
     ----------
     contamination_ : ndarray of the shape of the mixtures
         What `transform` has taken off the last mixtures; NaN in hidden pixels.
     history_ : list of dict
-        Of the last `transform`: for each era and constraint the losses, an ndarray (n,).
-    samples_ : ndarray of shape (n_samples, n_channels, h, w)
-        Of the contamination, without their mean.
-    scale_ : ndarray of shape (n_channels,)
+        Of the last search: for each era and constraint the losses, an ndarray (n,).
+    samples_ : ndarray of shape (n_samples, n_signals, h, w)
+        Of the contamination, without their mean; of its combined channels with `mixing`.
+    scale_ : ndarray of shape (n_signals,)
         Their standard deviation.
     n_channels_in_ : int
 
@@ -92,6 +100,8 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
        dust polarisation full-sky maps using scattering transforms", A&A 668, A122 (2022).
     .. [3] Auclair, Allys, Boulanger et al., "Separation of dust emission from the cosmic infrared background
        in Herschel observations with wavelet phase harmonics", A&A 681, A1 (2024).
+    .. [4] Bardsley, Solonen, Haario & Laine, "Randomize-then-optimize: a method for sampling from posterior
+       distributions in nonlinear inverse problems", SIAM Journal on Scientific Computing 36, A1895 (2014).
 
     Examples
     --------
@@ -111,6 +121,8 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         "constraints": [list, tuple, None],
         "n_samples": [Interval(Integral, LEAST_SAMPLES, None, closed="left")],
         "init": [StrOptions({"smoothed", "data"}), "array-like"],
+        "periodic": ["boolean"],
+        "mixing": ["array-like", None],
         "n_octaves_drawn": [Interval(Integral, 0, None, closed="left")],
         "schedule": [StrOptions({"eras", "exact"})],
         "n_eras": [Interval(Integral, 1, None, closed="left")],
@@ -130,6 +142,8 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         constraints=None,
         n_samples=16,
         init="smoothed",
+        periodic=False,
+        mixing=None,
         n_octaves_drawn=1,
         schedule="eras",
         n_eras=3,
@@ -145,6 +159,8 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         self.constraints = constraints
         self.n_samples = n_samples
         self.init = init
+        self.periodic = periodic
+        self.mixing = mixing
         self.n_octaves_drawn = n_octaves_drawn
         self.schedule = schedule
         self.n_eras = n_eras
@@ -162,8 +178,11 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        C : array-like of shape (n, h, w) or (n, n_channels, h, w)
-            Two or more maps without any signal, better 20.
+        C : array-like of shape (n, h, w) or (n, n_channels, h, w), callable, or array-like of shape (h, w)
+            Two or more maps without any signal, better 20. Or a function of their number and a
+            `numpy.random.RandomState` that draws `n_samples` for each era. Or one map, from the statistics of
+            which `n_samples` new ones are made by `ScatteringTransform.synthesize` [3]_: of its largest
+            scales they all have the same power.
         y : ignored
 
         Returns
@@ -175,16 +194,19 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         ValueError
             Fewer than two samples, or maps that are not finite, real, and of at least 2 x 2 pixels.
         """
-        samples, self.unit_ = check_maps(C, "C", ndims=(3, 4))
-        if len(samples) < LEAST_SAMPLES:
-            raise ValueError(
-                f"C has {len(samples)} sample of the contamination; expected at least {LEAST_SAMPLES}, which "
-                "the normalisation by their variance needs."
-            )
+        samples, self.unit_ = read_samples(
+            C, self.n_samples * self.n_eras, self.n_samples, draw_seed(self.random_state), self._device
+        )  # fmt: skip
         self.n_dim_ = samples.ndim
         self.n_channels_in_ = samples.shape[1] if samples.ndim == 4 else 1
         self.map_shape_ = tuple(samples.shape[-2:])
         samples = samples.reshape(-1, self.n_channels_in_, *self.map_shape_)
+        self.combination_ = None
+        if self.mixing is not None:
+            self.combination_ = ILC(self.mixing, covariance="contamination", n_bins=N_RINGS).fit(
+                samples
+            )
+            samples = self.combination_.transform(samples)[:, None]
         mean = samples.mean(axis=(0, 2, 3), dtype=np.float64)
         self.mean_ = mean
         self.scale_ = samples.std(axis=(0, 2, 3), dtype=np.float64)
@@ -204,7 +226,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        signal : ndarray of the shape of `D`, of `dtype`
+        signal : ndarray of the shape of `D`, or (n, h, w) with `mixing`, of `dtype`
             `contamination_` has the rest.
 
         Raises
@@ -221,61 +243,93 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
             The search was interrupted: the signal is the best until then.
         """
         check_is_fitted(self)
-        valid = None if mask is None else check_valid_pixels(mask, self.map_shape_)
-        given, source = D, None
-        if valid is not None and not valid.all():
-            source = fill_from(valid)
-            D = np.where(valid, getattr(D, "value", D), 0.0)
-            D = D * given.unit if hasattr(given, "unit") else D
-        maps, _ = check_maps(
-            D, "D", ndims=(self.n_dim_,), n_channels=self.n_channels_in_, shape=self.map_shape_,
-            unit=self.unit_,
-        )  # fmt: skip
-        shape = maps.shape
-        maps = maps.reshape(-1, self.n_channels_in_, *self.map_shape_)
-        if source is not None:
-            maps = maps.reshape(*maps.shape[:2], -1)[..., source].reshape(maps.shape)
-        constraints = self._constraints()
-        start = None
-        if not isinstance(self.init, str):
-            start, _ = check_maps(
-                self.init, "init", ndims=(self.n_dim_,), n_channels=self.n_channels_in_,
-                shape=self.map_shape_, unit=self.unit_,
-            )  # fmt: skip
-            if len(start) != len(maps):
-                raise ValueError(
-                    f"init has {len(start)} maps; expected {len(maps)}, one a mixture."
-                )
-            start = start.reshape(maps.shape)
+        given, valid = self._read(D, mask)
+        maps = self._combined(given)
+        search = self._search(Frame(self.map_shape_, valid, self.periodic))
+        start = self._start(maps)
         self.history_ = []
-        if not self.scale_.all():
-            if self.scale_.any():
-                raise ValueError(
-                    f"C is constant in channel {int(np.argmin(self.scale_))}; expected samples that vary in "
-                    "every channel, or in none."
-                )
-            warnings.warn("the contamination is zero everywhere: D is returned.", stacklevel=2)
-            return self._split(maps, maps.astype(self.dtype), shape, valid)
-        self._compare(maps)
+        if self._nothing_to_do(maps):
+            return self._split(given, maps.astype(self.dtype), valid)
         seed = draw_seed(self.random_state)
         found, stopped = [], False
         for rows in row_blocks(len(maps), self._row_bytes, self.max_memory):
-            first = None if start is None else start[rows]
-            signal, history, stopped = self._separate(maps[rows], first, constraints, source, seed)
+            first = start if isinstance(start, str) else start[rows]
+            signal, history, stopped = search.find(
+                maps[rows], first, torch.Generator().manual_seed(seed)
+            )
             found.append(signal)
             self.history_ = _joined(self.history_, history)
             if stopped:
                 break
         signal = np.concatenate(found)
         if stopped:
-            warnings.warn(
-                f"transform was interrupted: {len(signal)} of {len(maps)} signals are the best until then, "
-                "the others their mixtures.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+            _warn_of_stop(f"{len(signal)} of {len(maps)} signals", "the others their mixtures")
             signal = np.concatenate([signal, maps[len(signal) :].astype(self.dtype)])
-        return self._split(maps, signal, shape, valid)
+        return self._split(given, signal, valid)
+
+    def sample_posterior(self, D, n_samples=10, mask=None, *, random_state=None):
+        """Draw signals that might be in each mixture.
+
+        Each has powers, modes and one sample of the contamination of its own that agree with the mixture, and
+        is then changed until it has the statistics that follow [4]_. Their scatter is the uncertainty of
+        `transform`, which has the signal that agrees best.
+
+        Parameters
+        ----------
+        D : array-like of shape (h, w), (n, h, w) or (n, n_channels, h, w)
+            As in `transform`, or one mixture.
+        n_samples : int, default=10
+        mask : array-like of bool of shape (h, w), optional
+            As in `transform`. Hidden pixels scatter too little: what they are filled with counts as seen.
+        random_state : int, RandomState or None, default=None
+            None: that of the estimator.
+
+        Returns
+        -------
+        signals : ndarray of shape (n, n_samples, h, w) or (n, n_samples, n_channels, h, w)
+            Without n for one mixture, and without channels with `mixing`.
+
+        Raises
+        ------
+        ValueError
+            As `transform`, or fewer than one sample.
+
+        Warns
+        -----
+        UserWarning, ConvergenceWarning
+            As `transform`; interrupted, there are as many samples of each mixture as all of them have, at
+            least one.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r}; expected an integer of at least 1.")
+        single = np.ndim(D) == self.n_dim_ - 1
+        given, valid = self._read(D[None] if single else D, mask)
+        maps = self._combined(given)
+        search = self._search(Frame(self.map_shape_, valid, self.periodic))
+        shape = (len(maps), n_samples, *self._signal_shape(maps)[1:])
+        if self._nothing_to_do(maps):
+            found = np.repeat(maps[:, None].astype(self.dtype), n_samples, axis=1).reshape(shape)
+            return found[0] if single else found
+        given_state = self.random_state if random_state is None else random_state
+        generator = torch.Generator().manual_seed(draw_seed(given_state))
+        self.history_ = []
+        found = np.empty((n_samples, *maps.shape), dtype=self.dtype)
+        # sample by sample, for an interruption to leave whole ones
+        order = np.tile(np.arange(len(maps)), n_samples)
+        flat, n_done = found.reshape(-1, *maps.shape[1:]), 0
+        for rows in row_blocks(len(order), self._row_bytes, self.max_memory):
+            signal, history, stopped = search.sample(maps[order[rows]], generator)
+            flat[rows] = signal
+            n_done += len(signal)
+            self.history_ = _joined(self.history_, history)
+            if stopped:
+                n_done = max(n_done // len(maps), 1)
+                _warn_of_stop(f"{n_done} of {n_samples} samples", "the last of them not at its end")
+                found = found[:n_done]
+                break
+        found = found.swapaxes(0, 1).reshape(len(maps), len(found), *shape[2:])
+        return found[0] if single else found
 
     def score(self, D, S):
         """Minus the root mean square error of the signals, in standard deviations of the true ones.
@@ -312,8 +366,66 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
 
     @property
     def _row_bytes(self):
-        pixels = self.n_channels_in_ * int(np.prod(self.map_shape_))
+        pixels = len(self.scale_) * int(
+            np.prod(Frame(self.map_shape_, None, self.periodic).grid_shape)
+        )
         return pixels * np.dtype(self.dtype).itemsize * OVERHEAD
+
+    def _read(self, D, mask):
+        """Mixtures (n, n_channels, h, w) with hidden pixels filled, and the valid pixels or None."""
+        valid = None if mask is None else check_valid_pixels(mask, self.map_shape_)
+        given, hidden = D, valid is not None and not valid.all()
+        if hidden:
+            D = np.where(valid, getattr(D, "value", D), 0.0)
+            D = D * given.unit if hasattr(given, "unit") else D
+        maps, _ = check_maps(
+            D, "D", ndims=(self.n_dim_,), n_channels=self.n_channels_in_, shape=self.map_shape_,
+            unit=self.unit_,
+        )  # fmt: skip
+        maps = maps.reshape(-1, self.n_channels_in_, *self.map_shape_)
+        if hidden:
+            source = fill_from(valid, self.periodic)
+            maps = maps.reshape(*maps.shape[:2], -1)[..., source].reshape(maps.shape)
+        return maps, valid
+
+    def _combined(self, maps):
+        if self.combination_ is None:
+            return maps
+        refuse_constant(maps, "D")
+        return self.combination_.transform(maps)[:, None]
+
+    def _start(self, maps):
+        """Where to begin: a word, or an array (n, n_signals, h, w)."""
+        if isinstance(self.init, str):
+            return self.init
+        shape = self._signal_shape(maps)
+        start, _ = check_maps(
+            self.init, "init", ndims=(len(shape),), n_channels=maps.shape[1], shape=self.map_shape_,
+            unit=self.unit_,
+        )  # fmt: skip
+        if len(start) != len(maps):
+            raise ValueError(f"init has {len(start)} maps; expected {len(maps)}, one a mixture.")
+        return start.reshape(maps.shape)
+
+    def _signal_shape(self, maps):
+        return (
+            maps.shape
+            if self.n_dim_ == 4 and self.combination_ is None
+            else (len(maps), *self.map_shape_)
+        )
+
+    def _nothing_to_do(self, maps):
+        """Whether there is no contamination; refuses and warns of what is hard."""
+        if self.scale_.all():
+            self._compare(maps)
+            return False
+        if self.scale_.any():
+            raise ValueError(
+                f"C is constant in channel {int(np.argmin(self.scale_))}; expected samples that vary in "
+                "every channel, or in none."
+            )
+        warnings.warn("the contamination is zero everywhere: D is returned.", stacklevel=3)
+        return True
 
     def _compare(self, maps):
         """Refuse constant mixtures; warn of those that vary less than what is to be taken off."""
@@ -337,63 +449,31 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         recipe.set_params(dtype=self.dtype, device=str(self._device))
         return recipe.fit(maps)
 
-    def _separate(self, maps, start, constraints, source, seed):
-        """Signals in some mixtures, history, and whether it was interrupted."""
-        device = self._device
-        unit, mean = self.scale_[:, None, None], maps.mean(axis=(2, 3), keepdims=True, dtype=float)
+    def _search(self, frame):
+        return Search(
+            self._constraints(), self.samples_, self.mean_, self.scale_, self._recipe, frame,
+            self.schedule == "exact", self.n_samples, self.n_eras, self.max_iter, self.tolerance,
+            self.n_octaves_drawn, self.dtype, self._device, self.verbose,
+        )  # fmt: skip
 
-        def tensor(values):
-            return torch.from_numpy(np.ascontiguousarray(values, dtype=self.dtype)).to(device)
-
-        mixtures, samples = tensor((maps - mean) / unit), tensor(self.samples_ / unit)
-        offset = mean - self.mean_[:, None, None]
-        describe = Description(self._recipe(mixtures.cpu().numpy()), mixtures)
-        exact = self.schedule == "exact"
-        with torch.no_grad():
-            problem, _ = pose(
-                mixtures,
-                samples,
-                describe,
-                tensor(unit),
-                tensor(offset),
-                exact,
-                None if source is None else torch.from_numpy(source).to(device),
-            )
-            generator = torch.Generator().manual_seed(seed)
-            if start is not None:
-                first = tensor((start - offset) / unit)
-            else:
-                first = mixtures if self.init == "data" else problem.wiener
-            radius = problem.fine.get("radius", mixtures)
-            drawn = (radius >= 1) & (radius < 2**self.n_octaves_drawn)
-            if start is None and self.n_octaves_drawn:
-                first = first - draw(problem, drawn, generator)
-        free = torch.ones_like(radius)
-        if start is None:
-            free = (~drawn).to(mixtures)
-        n = min(self.n_samples, len(samples))
-        n_eras = 1 if exact else self.n_eras
-        n_iter = self.max_iter * self.n_eras // n_eras
-        eras = [
-            (torch.randperm(len(samples), generator=generator)[:n].to(device), n_iter)
-            for _ in range(n_eras)
-        ]
-        history, stopped = [], False
-        try:
-            signal, history = separate(
-                problem, constraints, first, eras, tolerance=self.tolerance, free=free,
-                verbose=self.verbose,
-            )  # fmt: skip
-        except Interrupted as end:
-            signal, stopped = end.signal, True
-        return (signal.cpu().numpy() * unit + offset).astype(self.dtype), history, stopped
-
-    def _split(self, maps, signal, shape, valid):
-        rest = (maps - signal).astype(self.dtype)
+    def _split(self, given, signal, valid):
+        """The signal as it is returned; what is left of the mixtures is kept."""
+        whole = signal
+        if self.combination_ is not None:
+            whole = np.asarray(self.mixing, dtype=self.dtype)[:, None, None] * signal
+        rest = (given - whole).astype(self.dtype)
         if valid is not None:
             rest[..., ~valid] = np.nan
-        self.contamination_ = rest.reshape(shape)
-        return signal.reshape(shape)
+        self.contamination_ = rest if self.n_dim_ == 4 else rest[:, 0]
+        return signal.reshape(self._signal_shape(signal))
+
+
+def _warn_of_stop(first, rest):
+    warnings.warn(
+        f"the search was interrupted: {first} are the best until then, {rest}.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
 
 
 def _joined(history, more):

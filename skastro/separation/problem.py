@@ -4,11 +4,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.ndimage import convolve1d
 
 from skastro.separation.spectra import Rings, signal_spectrum
 
-__all__ = ["Problem", "draw", "pose"]
+PARTS = (
+    "mixtures", "power", "uncertainty", "shared", "spectrum", "wiener", "step", "offset", "which",
+)  # fmt: skip
 
+__all__ = ["Problem", "draw", "pose", "wiener_filter"]
+
+NEIGHBOURS = 2  # rings on each side that tell how far a smooth spectrum is from the true one
+LEAST_TOLD = 0.5  # of a power that is not seen at all, in modes
+MISFIT = 0.15  # of a smooth spectrum, relative, where nothing tells it
 LEAST = 1e-3  # of the largest step of a mode: the least
 
 
@@ -28,8 +36,14 @@ class Problem:
         Wide ones, of which constraints are made, and narrow ones.
     power, uncertainty : Tensor of shape (n, n_channels, n_rings)
         Of the signal in the wide rings, and its relative standard deviation.
+    shared : Tensor of that shape
+        The part of the uncertainty's square that neighbouring rings have together.
     contamination_power : Tensor of shape (n_channels, n_rings)
         Mean over samples, in the wide rings.
+    spectrum : Tensor of shape (n, n_channels, n_fine)
+        Of the signal in the narrow rings.
+    noise : Tensor of shape (n_channels, n_fine)
+        Mean over samples, likewise.
     wiener : Tensor of shape (n, n_channels, h, w)
         The mixtures through the Wiener filter of the estimated spectra.
     step : Tensor of shape (n, n_channels, h, w // 2 + 1)
@@ -40,10 +54,12 @@ class Problem:
         Mean of each signal, likewise.
     exact : bool
         Whether averages over samples are taken at each gradient.
-    source : Tensor of shape (h * w,) or None
-        For each pixel the one whose value of the mixture it gets, where some are hidden.
+    frame : Frame or None
+        Of maps that are not whole.
     which : Tensor of shape (n,)
         Numbers of the mixtures among those that the search began with.
+    chosen : Tensor of shape (n,) or None
+        For each mixture the sample that its contamination is taken to be; None: the mean of all.
     """
 
     mixtures: torch.Tensor
@@ -53,34 +69,42 @@ class Problem:
     fine: Rings
     power: torch.Tensor
     uncertainty: torch.Tensor
+    shared: torch.Tensor
     contamination_power: torch.Tensor
+    spectrum: torch.Tensor
+    noise: torch.Tensor
     wiener: torch.Tensor
     step: torch.Tensor
     unit: torch.Tensor
     offset: torch.Tensor
     exact: bool
-    source: torch.Tensor
+    frame: object
     which: torch.Tensor
+    chosen: torch.Tensor = None
 
     def rows(self, which):
         """The same for some of the mixtures."""
         if len(which) == len(self.mixtures):
             return self
-        parts = ("mixtures", "power", "uncertainty", "wiener", "step", "offset", "which")
-        return replace(self, **{name: getattr(self, name)[which] for name in parts})
+        parts = {name: getattr(self, name)[which] for name in PARTS}
+        if self.chosen is not None:
+            parts["chosen"] = self.chosen[which]
+        return replace(self, **parts)
 
     def filled(self, maps):
-        """Maps with their hidden pixels filled, as those of the mixtures are."""
-        if self.source is None:
-            return maps
-        return maps.flatten(-2)[..., self.source].view(maps.shape)
+        """Maps continued where pixels are hidden and beyond borders, as those of the mixtures are."""
+        return maps if self.frame is None else self.frame.filled(maps)
+
+    def visible(self, maps):
+        """Maps without the margin beyond their borders."""
+        return maps if self.frame is None else self.frame.cut(maps)
 
     def statistics(self, maps):
         """Statistics (n, n_coefficients) of maps that belong to the mixtures, one each."""
         return self.describe(maps, self.which)
 
 
-def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
+def pose(mixtures, samples, describe, unit, offset, exact=False, frame=None):
     """Make a `Problem`: estimate the spectra, and what a Wiener filter says with them.
 
     Parameters
@@ -91,7 +115,8 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
     unit, offset : Tensor
         As of `Problem`.
     exact : bool
-    source : Tensor of shape (h * w,), optional
+    frame : Frame, optional
+        The maps are on its grid.
 
     Returns
     -------
@@ -101,8 +126,6 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
     """
     shape = mixtures.shape[-2:]
     fine, rings = Rings(shape), Rings(shape, growing=True)
-    if source is not None:
-        samples = samples.flatten(-2)[..., source].view(samples.shape)
     of_mixture = fine.power(mixtures).double().cpu().numpy()
     of_samples = fine.power(samples).double().mean(0).cpu().numpy()
     smooth = np.empty_like(of_mixture)
@@ -112,7 +135,7 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
         )
     # in wide rings: the smooth spectrum as a prior, with the scatter of so many modes, and the
     # difference of the powers as the measurement
-    ring = np.searchsorted(_starts(fine, rings), np.arange(len(fine.counts)), side="right") - 1
+    ring = rings.of(fine).numpy()
     gather = np.zeros((len(rings.counts), len(fine.counts)))
     gather[ring, np.arange(len(ring))] = fine.counts
     gather /= gather.sum(1, keepdims=True)
@@ -122,31 +145,56 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
     # what the rings of an octave around tell of the smooth spectrum, by Fisher's information
     told = 0.5 * fine.counts * (smooth / np.maximum(smooth + of_samples, 1e-300)) ** 2
     octave = np.abs(np.log2(fine.wavenumbers[:, None] / fine.wavenumbers)) <= 0.5
-    unsure = 1.0 / np.maximum((told @ octave.T) @ gather.T, 1.0)
-    of_prior = scatter * prior**2
+    unsure = 1.0 / np.maximum((told @ octave.T) @ gather.T, LEAST_TOLD) + MISFIT**2
+    of_prior = (scatter + _misfit(whole - noise - prior, scatter, prior, noise)) * prior**2
     both = np.maximum(of_difference + of_prior, np.finfo(float).tiny)
     power = (prior * of_difference + (whole - noise) * of_prior) / both
     power = np.maximum(power, 0.05 * prior)
+    # with the power that was found: few modes can have another than the smooth one
+    of_difference = scatter * (noise**2 + 2 * noise * power)
+    both = np.maximum(of_difference + of_prior, np.finfo(float).tiny)
     # that of the smooth one counts as far as it is believed; the rings had their part in it already
     variance = of_difference * of_prior / both + (of_difference / both * prior) ** 2 * unsure
+    shared = of_difference / both * prior / np.maximum(power, 1e-300)
+    shared = shared**2 * unsure
     uncertainty = np.sqrt(variance) / np.maximum(power, 1e-300)
     spectrum = smooth * (power / np.maximum(prior, 1e-300))[..., ring]
 
     def tensor(values):
         return torch.from_numpy(values).to(mixtures)
 
-    signal, noise = fine.spread(tensor(spectrum)), fine.spread(tensor(of_samples))
-    total = (signal + noise).clamp_min(torch.finfo(mixtures.dtype).tiny)
-    step = (signal * noise / total).clamp_min(0).sqrt()
-    step = torch.maximum(step, LEAST * step.amax((-2, -1), keepdim=True)) * fine.get("inside", step)
+    spectrum, of_samples = tensor(spectrum), tensor(of_samples)
+    weight, step = wiener_filter(fine, spectrum, of_samples)
     modes = torch.fft.rfft2(mixtures)
     have = fine.spread(tensor(of_mixture)).clamp_min(torch.finfo(mixtures.dtype).tiny)
     problem = Problem(
-        mixtures, samples, describe, rings, fine, tensor(power), tensor(uncertainty),
-        rings.power(samples).mean(0), torch.fft.irfft2(modes * (signal / total), s=shape), step, unit,
-        offset, exact, source, torch.arange(len(mixtures), device=mixtures.device),
+        mixtures, samples, describe, rings, fine, tensor(power), tensor(uncertainty), tensor(shared),
+        rings.power(samples).mean(0), spectrum, of_samples, torch.fft.irfft2(modes * weight, s=shape), step,
+        unit, offset, exact, frame, torch.arange(len(mixtures), device=mixtures.device),
     )  # fmt: skip
-    return problem, torch.fft.irfft2(modes * (signal / have).sqrt(), s=shape)
+    return problem, torch.fft.irfft2(modes * (fine.spread(spectrum) / have).sqrt(), s=shape)
+
+
+def wiener_filter(fine, spectrum, noise):
+    """Wiener filter of power spectra in narrow rings, and what it leaves unknown of each mode.
+
+    Parameters
+    ----------
+    fine : Rings
+    spectrum : Tensor of shape (n, n_channels, n_fine)
+    noise : Tensor of shape (n_channels, n_fine)
+
+    Returns
+    -------
+    weight : Tensor of shape (n, n_channels, h, w // 2 + 1)
+    step : Tensor of that shape
+        Standard deviation.
+    """
+    signal, noise = fine.spread(spectrum), fine.spread(noise)
+    weight = signal / (signal + noise).clamp_min(torch.finfo(signal.dtype).tiny)
+    step = (weight * noise).clamp_min(0).sqrt()
+    step = torch.maximum(step, LEAST * step.amax((-2, -1), keepdim=True))
+    return weight, step * fine.get("inside", step)
 
 
 def draw(problem, drawn, generator):
@@ -174,7 +222,15 @@ def draw(problem, drawn, generator):
     return torch.fft.irfft2(phases * problem.step * drawn, s=(h, w))
 
 
-def _starts(fine, rings):
-    """Number of the first narrow ring in each wide one."""
-    narrow = np.where(fine.labels >= 0, fine.labels, len(fine.counts))
-    return np.array([narrow[rings.labels == i].min() for i in range(len(rings.counts))])
+def _misfit(excess, scatter, prior, noise):
+    """Relative variance (n, n_channels, n_rings) by which powers leave a smooth spectrum more than by chance.
+
+    From the ring and its neighbours, each with the weight of what it tells.
+    """
+    expected = scatter * ((noise + prior) / np.maximum(prior, 1e-300)) ** 2
+    found = (excess / np.maximum(prior, 1e-300)) ** 2 - expected
+    weight = 1.0 / np.maximum(expected, 1e-300) ** 2
+    window = np.ones(2 * NEIGHBOURS + 1)
+    sums = [convolve1d(one, window, axis=-1, mode="constant") for one in (found * weight, weight)]
+    believed = 10
+    return np.maximum(sums[0] + believed * MISFIT**2, 0.0) / (sums[1] + believed)

@@ -75,6 +75,13 @@ class Rings(Constants):
         empty = power.new_zeros(*power.shape[:-1], len(self.counts))
         return empty.index_add(-1, index, power * weight)
 
+    def of(self, narrow):
+        """Number of the ring that each of `narrow` rings of the same maps lies in, Tensor (n_narrow,)."""
+        labels = np.where(narrow.labels >= 0, narrow.labels, len(narrow.counts))
+        starts = [labels[self.labels == i].min() for i in range(len(self.counts))]
+        ring = np.searchsorted(starts, np.arange(len(narrow.counts)), side="right") - 1
+        return torch.from_numpy(ring)
+
     def spread(self, values):
         """Values (..., n_rings) on the half plane of `torch.fft.rfft2`, 0 at what no ring has."""
         plane = values[..., self.get("index", values)]

@@ -46,6 +46,7 @@ def separator(**options):
         "n_samples": 6,
         "random_state": 0,
         "device": "cpu",
+        "periodic": True,
     } | options
     return StatisticalSeparator(**options)
 
@@ -238,8 +239,10 @@ def test_bad_samples(case):
         separator().fit(samples[:1])
     with pytest.raises(ValueError, match="C has nan at"):
         separator().fit(np.where(samples > 3, np.nan, samples))
-    with pytest.raises(ValueError, match=r"C has shape \(64, 64\); expected"):
-        separator().fit(samples[0])
+    with pytest.raises(ValueError, match=r"C has shape \(0, 64, 64\); expected"):
+        separator().fit(samples[:0])
+    with pytest.raises(ValueError, match=r"C\(12, random_state\) returned 3 maps; expected 12"):
+        separator().fit(lambda n, random_state: samples[:3])
     both = np.stack([samples, 0 * samples], 1)
     with pytest.raises(ValueError, match="C is constant in channel 1"):
         separator().fit(both).transform(both[:1])
@@ -326,3 +329,93 @@ def test_hidden_pixels(case):
     model.set_params(max_iter=1)
     all_seen = model.transform(signal + noise, mask=np.ones((SIDE, SIDE), dtype=bool))
     assert (all_seen == model.transform(signal + noise)).all()
+
+
+def test_borders(case):
+    rng = np.random.default_rng(3)
+    signal = 3 * filaments(rng, 1, 2 * SIDE)[:, 20 : 20 + SIDE, 20 : 20 + SIDE]
+    _, noise, samples = case
+    mixture = signal + noise[:1]
+    edge = np.ones((SIDE, SIDE), dtype=bool)
+    edge[4:-4, 4:-4] = False
+    errors = {}
+    for periodic in (True, False):
+        model = separator(periodic=periodic, max_iter=15).fit(samples)
+        found = model.transform(mixture)
+        errors[periodic] = error(found[:, edge], signal[:, edge])
+        np.testing.assert_allclose(model.contamination_ + found, mixture, atol=1e-5)
+    assert errors[False] < 0.95 * errors[True]
+    mask = np.ones((SIDE, SIDE), dtype=bool)
+    mask[:5, :5] = False
+    found = separator(periodic=False).fit(samples).transform(np.where(mask, mixture, np.nan), mask)
+    assert error(found[:, mask], signal[:, mask]) < 0.6
+    start = separator(periodic=False, init=signal, max_iter=1, n_eras=1).fit(samples)
+    assert error(start.transform(mixture), signal) < 0.2
+
+
+def test_one_signal_in_channels(case):
+    signal, noise, samples = case
+    amplitudes, levels = np.array([1.0, 0.5, 2.0]), np.array([1.0, 0.2, 2.0])[:, None, None]
+    rng = np.random.default_rng(4)
+    both = levels * rng.normal(size=(20, 3, SIDE, SIDE)) + 0.3
+    mixtures = amplitudes[:, None, None] * signal[:, None]
+    mixtures = mixtures + levels * rng.normal(size=(2, 3, SIDE, SIDE)) + 0.3
+    model = separator(mixing=amplitudes, max_iter=15).fit(both)
+    found = model.transform(mixtures)
+    assert found.shape == (2, SIDE, SIDE) and model.contamination_.shape == mixtures.shape
+    rest = mixtures - amplitudes[:, None, None] * found[:, None]
+    np.testing.assert_allclose(model.contamination_, rest, atol=1e-5)
+    # as well as one map with the noise of the best combination
+    level = 1 / np.sqrt(np.sum((amplitudes / levels[:, 0, 0]) ** 2))
+    single = separator(max_iter=15).fit(level * samples)
+    expected = error(single.transform(signal + level * noise), signal)
+    assert error(found, signal) < 1.15 * expected
+    assert model.score(mixtures, signal) > -1.15 * expected
+    assert model.sample_posterior(mixtures[0], 2).shape == (2, SIDE, SIDE)
+    # hidden pixels of all channels
+    mask = np.ones((SIDE, SIDE), dtype=bool)
+    mask[10:14, 10:14] = False
+    hidden = model.transform(np.where(mask, mixtures, np.nan), mask)
+    assert error(hidden[:, mask], signal[:, mask]) < 1.3 * expected
+    with pytest.raises(ValueError, match=r"mixing has shape \(2,\); expected \(3,\)"):
+        separator(mixing=[1, 2]).fit(both)
+    with pytest.raises(ValueError, match="D has a constant map, number 1, channel 0"):
+        model.transform(np.stack([mixtures[0], np.ones_like(mixtures[0])]))
+
+
+def test_samples_from_a_function(case):
+    signal, noise, samples = case
+    model = separator(max_iter=15)
+    drawn = model.fit(lambda n, random_state: random_state.normal(size=(n, SIDE, SIDE)))
+    assert drawn.samples_.shape == (12, 1, SIDE, SIDE)
+    again = clone(model).fit(lambda n, random_state: random_state.normal(size=(n, SIDE, SIDE)))
+    assert (again.samples_ == drawn.samples_).all()
+    expected = error(clone(model).fit(samples[:12]).transform(signal + noise), signal)
+    assert error(drawn.transform(signal + noise), signal) < 1.1 * expected
+
+
+def test_samples_from_one_map(case):
+    signal, _, _ = case
+    rng = np.random.default_rng(5)
+    k = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)) * SIDE
+    k[0, 0] = np.inf
+    modes = np.fft.rfft2(rng.normal(size=(12, SIDE, SIDE))) * k**-0.7
+    fields = np.fft.irfft2(modes, s=(SIDE, SIDE))
+    fields /= fields.std()
+    fields += 0.4 * fields**2  # not Gaussian
+    fields -= fields.mean()
+    mixture = (signal + fields[0])[:1]
+    model = separator(max_iter=15).fit(fields[1])
+    assert model.samples_.shape == (6, 1, SIDE, SIDE)
+    # their power and skewness are those of the map
+    for low, high in ((4, 8), (8, 16), (16, 32)):
+        ratio = octave(model.samples_[:, 0], low, high) / octave(fields[1], low, high)
+        assert np.abs(ratio - 1).max() < 0.15
+    skewness = np.mean(model.samples_**3) / np.mean(model.samples_**2) ** 1.5
+    assert skewness == pytest.approx(np.mean(fields[1] ** 3) / fields[1].std() ** 3, abs=0.15)
+    expected = error(separator(max_iter=15).fit(fields[2:]).transform(mixture), signal[:1])
+    assert error(model.transform(mixture), signal[:1]) < 1.1 * expected
+    with pytest.raises(ValueError, match="C has nan at"):
+        separator().fit(np.where(fields[1] > 2, np.nan, fields[1]))
+    with pytest.warns(UserWarning, match="contamination is zero everywhere"):
+        separator().fit(np.zeros((SIDE, SIDE))).transform(mixture)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from skastro.separation.frame import Frame
 from skastro.separation.problem import pose
 
 SIDE = 64
@@ -44,6 +45,25 @@ def test_uncertainty_is_that_of_the_power(made):
     off = (problem.power / problem.rings.power(signal) - 1) / problem.uncertainty
     square = off.square().mean(0)[0]
     assert square[:18].max() < 3 and 0.2 < square[:18].mean() < 1.5
+    assert (problem.shared.sqrt() <= problem.uncertainty * (1 + 1e-9)).all()
+
+
+def test_a_step_in_the_spectrum_is_followed_where_the_signal_is_strong():
+    rng = np.random.default_rng(1)
+    k = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)) * SIDE
+    k[0, 0] = np.inf
+    # a law that no smooth curve has
+    power = 100 / k * np.where(k < 20, 1.0, 0.1)
+    modes = np.fft.rfft2(rng.normal(size=(10, 1, SIDE, SIDE))) * np.sqrt(power)
+    signal = torch.from_numpy(np.fft.irfft2(modes, s=(SIDE, SIDE)))
+    noise = torch.from_numpy(0.3 * rng.normal(size=(40, 1, SIDE, SIDE)))
+    unit, offset = torch.ones(1, 1, 1), torch.zeros(10, 1, 1, 1)
+    problem, _ = pose(signal + noise[:10], noise[10:], None, unit, offset)
+    off = problem.power / problem.rings.power(signal) - 1
+    near = np.abs(problem.rings.wavenumbers - 20) < 3
+    assert off[..., near].abs().mean() < 0.06
+    square = (off / problem.uncertainty).square()[..., near].mean()
+    assert 0.2 < square < 2
 
 
 def test_scaled_mixtures_have_the_power(made):
@@ -60,13 +80,15 @@ def test_rows(made):
     assert problem.rows(torch.arange(20)) is problem
 
 
-def test_hidden_pixels_get_those_of_others(made):
+def test_what_is_hidden_is_continued(made):
     signal, _, problem, _ = made
-    source = torch.arange(SIDE**2)
-    source[:10] = 100
+    mask = np.ones((SIDE, SIDE), dtype=bool)
+    mask[0, :10] = False
+    frame = Frame((SIDE, SIDE), mask)
     hidden, _ = pose(
-        problem.mixtures, problem.samples, None, problem.unit, problem.offset, False, source
+        problem.mixtures, problem.samples, None, problem.unit, problem.offset, False, frame
     )
-    filled = hidden.filled(signal)
-    assert (filled.flatten(2)[..., :10] == signal.flatten(2)[..., 100:101]).all()
+    assert torch.equal(hidden.filled(signal), frame.extended(signal))
+    assert not torch.equal(hidden.filled(signal), signal)
     assert torch.equal(problem.filled(signal), signal)
+    assert problem.visible(signal) is signal

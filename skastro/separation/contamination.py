@@ -1,0 +1,60 @@
+"""Samples of a contamination as users have them: maps, a function that draws them, or one map alone."""
+
+import numpy as np
+
+from skastro.maps import check_maps
+from skastro.scattering import ScatteringTransform
+
+__all__ = ["LEAST_SAMPLES", "read_samples"]
+
+LEAST_SAMPLES = 2
+FAMILIES = ("covariance", "power_spectrum", "pdf")
+ITERATIONS = 60  # of the search for a map that looks like the one
+
+
+def read_samples(C, n_drawn, n_made, seed, device):
+    """Samples of the contamination, drawn or made where there are none.
+
+    Parameters
+    ----------
+    C : array-like of shape (n, h, w) or (n, n_channels, h, w), callable, or array-like of shape (h, w)
+        Samples; a function of their number and a `numpy.random.RandomState` that draws them; or one map of
+        the contamination, from the statistics of which new ones are made.
+    n_drawn : int
+        Samples to draw from a function.
+    n_made : int
+        Samples to make from one map.
+    seed : int
+    device : torch.device
+
+    Returns
+    -------
+    samples : ndarray of shape (n, h, w) or (n, n_channels, h, w)
+    unit : str or None
+
+    Raises
+    ------
+    ValueError
+        Fewer than two samples, maps that are not finite, or a function that returns another number of maps.
+    """
+    if callable(C):
+        drawn = C(n_drawn, np.random.RandomState(seed))
+        samples, unit = check_maps(drawn, "C", ndims=(3, 4))
+        if len(samples) != n_drawn:
+            raise ValueError(
+                f"C({n_drawn}, random_state) returned {len(samples)} maps; expected {n_drawn}."
+            )
+        return samples, unit
+    if np.ndim(C) == 2:
+        one, unit = check_maps(C, "C", ndims=(2,))
+        if one.min() == one.max():
+            return np.repeat(one[None], LEAST_SAMPLES, axis=0), unit
+        model = ScatteringTransform(FAMILIES, device=str(device)).fit(one[None])
+        return model.synthesize(n_made, max_iter=ITERATIONS, random_state=seed), unit
+    samples, unit = check_maps(C, "C", ndims=(3, 4))
+    if len(samples) < LEAST_SAMPLES:
+        raise ValueError(
+            f"C has {len(samples)} sample of the contamination; expected at least {LEAST_SAMPLES}, which "
+            "the normalisation by their variance needs: or one map as C[0], of which samples are made."
+        )
+    return samples, unit
