@@ -39,7 +39,7 @@ def grid():
 
 def emulator(**parameters):
     settings = dict(
-        max_epochs=80,
+        max_epochs=40,
         random_state=0,
         on_extrapolation="ignore",
         hidden=(64,) * 4,
@@ -70,6 +70,13 @@ def test_planted_anomalies_are_found_and_the_sharp_step_is_left(grid, report):
     assert grid.anomaly_mask[large_found].mean() > 0.95
     clean = grid.sharp_mask[:, None] & ~grid.anomaly_mask
     assert report.mask[clean].mean() < 0.01
+
+
+def test_a_step_that_the_network_misses_is_suspect_rather_than_wrong(grid):
+    report = emulator(hidden=(16,), max_epochs=80).find_anomalies(grid.data, grid.target)
+    clean = grid.sharp_mask[:, None] & ~grid.anomaly_mask
+    assert report.suspects[clean].mean() > 0.1
+    assert report.suspects[clean].mean() > 2 * report.mask[clean].mean()
 
 
 def test_report_is_sorted_editable_and_drawn(grid, report):
