@@ -58,6 +58,8 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "plot_gallery": os.environ.get("SKASTRO_DOCS_GALLERY", "1") == "1",
     "remove_config_comments": True,
+    # examples at a time, each in a process of its own
+    "parallel": 2,
 }
 warnings.filterwarnings("ignore", message=".*FigureCanvasAgg is non-interactive.*")
 

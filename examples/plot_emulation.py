@@ -35,13 +35,13 @@ X_test, Y_test, mask_test = grid.data[test], grid.target[test], grid.mask[test]
 # The emulator and two interpolators
 # ----------------------------------
 # All have the same interface and give luminosities in the units of the grid. The error is the
-# factor between prediction and truth, whichever is larger, minus one. The emulator trains for half
-# as long here as it would by default.
+# factor between prediction and truth, whichever is larger, minus one. The emulator trains for a
+# sixth as long here as it would by default.
 
 methods = {
     "linear interpolation": LinearInterpolationRegressor(),
     "radial basis functions": RBFInterpolationRegressor(),
-    "ModelEmulator": ModelEmulator(max_epochs=150, random_state=0),
+    "ModelEmulator": ModelEmulator(max_epochs=50, random_state=0),
 }
 predicted = {}
 print(f"{'':24s}{'mean':>8s}{'median':>9s}{'99 %':>8s}{'fit':>8s}")

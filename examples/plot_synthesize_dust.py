@@ -9,7 +9,7 @@ drawn that share them.
 # %%
 # One map of dust
 # ---------------
-# The map spans decades: its logarithm is what is worked with.
+# The map spans decades: its logarithm is what is worked with. Every second pixel is enough here.
 
 import time
 
@@ -20,16 +20,17 @@ from skastro.datasets import load_dust_map
 from skastro.displays import StatisticsDisplay, SynthesisDisplay
 from skastro.scattering import ScatteringTransform
 
-dust = np.log(load_dust_map(periodic=True).map)[None]
+dust = np.log(load_dust_map(periodic=True).map)[None, ::2, ::2]
 print(dust.shape)
 
 # %%
 # Its statistics
 # --------------
-# Covariances between the scales of the map, seen through wavelets of 7 scales and 4 orientations.
-# Averages over orientations leave some 1,500 of them.
+# Covariances between the scales of the map, seen through wavelets of several scales and orientations, and
+# averaged over orientations.
 
 transform = ScatteringTransform("covariance", reduction="isotropic").fit(dust)
+print(transform.transform(dust).shape)
 StatisticsDisplay.from_values(transform.transform(dust)[0], transform.get_feature_names_out())
 plt.show()
 

@@ -1,6 +1,11 @@
 """Fixtures of all tests."""
 
+import os
 import sys
+
+# The workers of pytest-xdist share the cores: one thread each, said before NumPy and torch are imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

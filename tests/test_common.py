@@ -20,10 +20,10 @@ def failures(estimator):
 
 @pytest.mark.parametrize("kriging", ["auto", False])
 def test_every_check_passes_in_float64(kriging):
-    emulator = ModelEmulator(dtype="float64", kriging=kriging, max_epochs=60, random_state=0)
+    emulator = ModelEmulator(dtype="float64", kriging=kriging, max_epochs=15, random_state=0)
     assert failures(emulator) == set()
 
 
 def test_float32_fails_only_comparisons_at_1e_7():
-    failed = failures(ModelEmulator(max_epochs=60, random_state=0))
+    failed = failures(ModelEmulator(max_epochs=15, random_state=0))
     assert failed <= FLOAT32_FAILURES

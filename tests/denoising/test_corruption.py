@@ -146,7 +146,8 @@ def test_corrupt_images_keeps_shape_and_input():
         (["mask", "poisson"], [0.5], r"noise_strength has 1 value\(s\) for 2 noise\(s\)"),
         (torch.add, 0.5, "noise_strength=0.5 with a callable noise; expected None"),
     ],
-    ids=str,
+    # a function's own text holds its address, which differs between the workers of pytest-xdist
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_bad_noises(noise, strength, message):
     with pytest.raises(ValueError, match=message) as caught:
