@@ -9,12 +9,16 @@ from skastro.separation.constraints import (
     SpectrumConstraint,
     WienerConstraint,
 )
+from skastro.separation.cross import CrossConstraint
 from skastro.separation.estimator import StatisticalSeparator
+from skastro.separation.regions import LocalConstraint
 
 __all__ = [
     "Constraint",
     "ContaminationConstraint",
+    "CrossConstraint",
     "IndependenceConstraint",
+    "LocalConstraint",
     "MixtureConstraint",
     "PixelConstraint",
     "SpectrumConstraint",

@@ -119,7 +119,7 @@ class Constraint:
         return loss
 
 
-def _over_samples(function, samples):
+def over_samples(function, samples):
     """Mean and standard deviation of a function's tensors over samples, one at a time."""
     values = torch.stack([function(one) for one in samples])
     return values.mean(0), values.std(0)
@@ -159,7 +159,7 @@ class MixtureConstraint(Constraint):
         return sum(map(problem.statistics, whole)) / len(problem.samples)
 
     def goal(self, signal, problem):
-        mean, std = _over_samples(
+        mean, std = over_samples(
             lambda c: problem.statistics(problem.filled(signal + c)), problem.samples
         )
         target = problem.statistics(problem.mixtures)
@@ -195,9 +195,7 @@ class ContaminationConstraint(Constraint):
         return problem.statistics(problem.filled(problem.mixtures - signal))
 
     def goal(self, signal, problem):
-        mean, std = _over_samples(
-            lambda c: problem.statistics(c.expand_as(signal)), problem.samples
-        )
+        mean, std = over_samples(lambda c: problem.statistics(c.expand_as(signal)), problem.samples)
         return mean, std * problem.describe.kind_scale
 
 
@@ -274,7 +272,7 @@ class IndependenceConstraint(Constraint):
         return self._cross(signal, problem.mixtures - signal, problem)
 
     def goal(self, signal, problem):
-        _, std = _over_samples(
+        _, std = over_samples(
             lambda c: self._cross(signal, c.expand_as(signal), problem), problem.samples
         )
         return torch.zeros_like(std), std

@@ -16,6 +16,8 @@ class Description:
     recipe : ScatteringTransform
         Fitted, of the size of the mixtures.
     mixtures : Tensor of shape (n, n_channels, h, w)
+    pairs : list of tuple (a, b), optional
+        Of channels, whose coefficients are wanted alone. None: what the recipe says.
 
     Attributes
     ----------
@@ -38,11 +40,13 @@ class Description:
     (True, 'P00[j1=0,l1=0]', 1.0)
     """
 
-    def __init__(self, recipe, mixtures):
+    def __init__(self, recipe, mixtures, pairs=None):
         if recipe.output == "local":
             raise ValueError("statistics has output='local'; expected 'global'.")
         self.recipe = recipe
         self.module = recipe.statistics_.to(mixtures.device)
+        if pairs is not None:
+            self.module = self.module.between(pairs)
         logs = np.zeros(len(self.module.names), dtype=bool)
         for family, rows in zip(self.module.families, self.module.sets, strict=True):
             if family == "covariance":

@@ -261,7 +261,9 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         found, stopped = [], False
         for rows in row_blocks(len(maps), self._row_bytes, self.max_memory):
             first = None if start is None else start[rows]
-            signal, history, stopped = self._separate(maps[rows], first, constraints, source, seed)
+            signal, history, stopped = self._separate(
+                maps[rows], first, constraints, source, seed, rows.start
+            )
             found.append(signal)
             self.history_ = _joined(self.history_, history)
             if stopped:
@@ -337,7 +339,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         recipe.set_params(dtype=self.dtype, device=str(self._device))
         return recipe.fit(maps)
 
-    def _separate(self, maps, start, constraints, source, seed):
+    def _separate(self, maps, start, constraints, source, seed, begin=0):
         """Signals in some mixtures, history, and whether it was interrupted."""
         device = self._device
         unit, mean = self.scale_[:, None, None], maps.mean(axis=(2, 3), keepdims=True, dtype=float)
@@ -358,6 +360,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
                 tensor(offset),
                 exact,
                 None if source is None else torch.from_numpy(source).to(device),
+                begin + torch.arange(len(maps), device=device),
             )
             generator = torch.Generator().manual_seed(seed)
             if start is not None:

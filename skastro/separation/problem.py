@@ -44,6 +44,8 @@ class Problem:
         For each pixel the one whose value of the mixture it gets, where some are hidden.
     which : Tensor of shape (n,)
         Numbers of the mixtures among those that the search began with.
+    numbers : Tensor of shape (n,)
+        Among all that were given.
     """
 
     mixtures: torch.Tensor
@@ -61,12 +63,15 @@ class Problem:
     exact: bool
     source: torch.Tensor
     which: torch.Tensor
+    numbers: torch.Tensor
 
     def rows(self, which):
         """The same for some of the mixtures."""
         if len(which) == len(self.mixtures):
             return self
-        parts = ("mixtures", "power", "uncertainty", "wiener", "step", "offset", "which")
+        parts = (
+            "mixtures", "power", "uncertainty", "wiener", "step", "offset", "which", "numbers",
+        )  # fmt: skip
         return replace(self, **{name: getattr(self, name)[which] for name in parts})
 
     def filled(self, maps):
@@ -80,7 +85,7 @@ class Problem:
         return self.describe(maps, self.which)
 
 
-def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
+def pose(mixtures, samples, describe, unit, offset, exact=False, source=None, numbers=None):
     """Make a `Problem`: estimate the spectra, and what a Wiener filter says with them.
 
     Parameters
@@ -92,6 +97,8 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
         As of `Problem`.
     exact : bool
     source : Tensor of shape (h * w,), optional
+    numbers : Tensor of shape (n,), optional
+        None: all that were given are here.
 
     Returns
     -------
@@ -141,10 +148,11 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None):
     step = torch.maximum(step, LEAST * step.amax((-2, -1), keepdim=True)) * fine.get("inside", step)
     modes = torch.fft.rfft2(mixtures)
     have = fine.spread(tensor(of_mixture)).clamp_min(torch.finfo(mixtures.dtype).tiny)
+    which = torch.arange(len(mixtures), device=mixtures.device)
     problem = Problem(
         mixtures, samples, describe, rings, fine, tensor(power), tensor(uncertainty),
         rings.power(samples).mean(0), torch.fft.irfft2(modes * (signal / total), s=shape), step, unit,
-        offset, exact, source, torch.arange(len(mixtures), device=mixtures.device),
+        offset, exact, source, which, which if numbers is None else numbers,
     )  # fmt: skip
     return problem, torch.fft.irfft2(modes * (signal / have).sqrt(), s=shape)
 

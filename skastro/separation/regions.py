@@ -1,0 +1,130 @@
+"""`LocalConstraint`: the regions of a map, each with statistics of its own."""
+
+import numpy as np
+import torch
+from sklearn.base import clone
+
+from skastro.partial_maps import check_valid_pixels, fill_from
+from skastro.separation.constraints import Constraint, MixtureConstraint
+from skastro.separation.description import Description
+from skastro.separation.problem import pose
+
+__all__ = ["LocalConstraint"]
+
+
+class LocalConstraint(Constraint):
+    r"""Another constraint in each of several regions, for fields whose statistics change from place to place.
+
+    Statistics over a whole map are those of its regions on average, and say little of any. Here a region is
+    all there is [1]_: the others are filled with its mirror images, in the mixtures, the samples and
+    the signal alike, and the constraint is that of the problem which these maps pose, with spectra
+    of their own. Other texture beyond the border has no part in it.
+
+    Parameters
+    ----------
+    masks : array-like of bool of shape (n_regions, h, w)
+        True in a region. Regions may overlap; what is in none is left to other constraints.
+    constraint : Constraint or None, default=None
+        Any one. None: `MixtureConstraint`.
+    weight : float, default=1.0
+        Of the mean over regions; that of `constraint` has no part.
+
+    References
+    ----------
+    .. [1] Delouis, Allys, Gauvrit & Boulanger, "Non-Gaussian modelling and statistical denoising of Planck
+       dust polarisation full-sky maps using scattering transforms", A&A 668, A122 (2022).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skastro.separation import LocalConstraint, SpectrumConstraint
+    >>> left = np.arange(32) < 16
+    >>> masks = np.stack([left, ~left])[:, None].repeat(32, 1)
+    >>> LocalConstraint(masks, SpectrumConstraint()).name
+    'local_spectrum'
+    """
+
+    def __init__(self, masks, constraint=None, weight=1.0):
+        super().__init__(weight)
+        self.masks = np.asarray(masks)
+        if self.masks.ndim != 3 or 0 in self.masks.shape:
+            raise ValueError(
+                f"masks has shape {self.masks.shape}; expected (n_regions, h, w), none of them 0."
+            )
+        for i, mask in enumerate(self.masks):
+            check_valid_pixels(mask, mask.shape, f"masks[{i}]")
+        self.constraint = MixtureConstraint() if constraint is None else constraint
+        if not isinstance(self.constraint, Constraint):
+            raise ValueError(f"constraint={constraint!r}; expected a Constraint or None.")
+        self.name = f"local_{self.constraint.name}"
+
+    def __repr__(self):
+        n, h, w = self.masks.shape
+        return (
+            f"{type(self).__name__}({n} regions of {h} x {w} pixels, {self.constraint!r}, "
+            f"weight={self.weight!r})"
+        )
+
+    def statistic(self, signal, problem):
+        found = [
+            self.constraint.statistic(region.filled(signal), region)
+            for region in self._regions(problem)
+        ]
+        return torch.cat(found, 1)
+
+    def goal(self, signal, problem):
+        goals = [
+            self.constraint.goal(region.filled(signal), region) for region in self._regions(problem)
+        ]
+        n = len(signal)
+        return [
+            torch.cat([torch.as_tensor(one).expand(n, -1) for one in parts], 1)
+            for parts in zip(*goals, strict=True)
+        ]
+
+    def prepare(self, signal, problem):
+        with torch.no_grad():
+            regions = self._regions(problem)
+            parts = [
+                (region, self.constraint.prepare(region.filled(signal), region))
+                for region in regions
+            ]
+
+        def loss(signal, problem):
+            return sum(
+                one(region.filled(signal), region.rows(problem.which)) for region, one in parts
+            ) / len(parts)
+
+        return loss
+
+    def _regions(self, problem):
+        """The problem that each region poses."""
+        h, w = problem.mixtures.shape[-2:]
+        if self.masks.shape[1:] != (h, w):
+            raise ValueError(
+                f"masks has shape {self.masks.shape}; expected (n_regions, {h}, {w}), as the mixtures."
+            )
+        seen = np.ones((h, w), bool)
+        if problem.source is not None:
+            own = torch.arange(h * w, device=problem.source.device)
+            seen = (problem.source == own).view(h, w).cpu().numpy()
+        found = []
+        for i, mask in enumerate(self.masks & seen):
+            if not mask.any():
+                raise ValueError(f"masks[{i}] has no pixel that is not hidden; expected some.")
+            source = torch.from_numpy(fill_from(mask)).to(problem.mixtures.device)
+            mixtures = problem.mixtures.flatten(-2)[..., source].view(problem.mixtures.shape)
+            recipe = clone(problem.describe.recipe).fit(mixtures.cpu().numpy())
+            describe = Description(recipe, mixtures)
+            region, _ = pose(
+                mixtures,
+                problem.samples,
+                describe,
+                problem.unit,
+                problem.offset,
+                problem.exact,
+                source,
+                problem.numbers,
+            )
+            found.append(region)
+        return found
