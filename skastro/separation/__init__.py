@@ -12,6 +12,7 @@ from skastro.separation.constraints import (
 from skastro.separation.cross import CrossConstraint
 from skastro.separation.estimator import StatisticalSeparator
 from skastro.separation.regions import LocalConstraint
+from skastro.separation.sphere import SphericalSeparator
 
 __all__ = [
     "Constraint",
@@ -22,6 +23,7 @@ __all__ = [
     "MixtureConstraint",
     "PixelConstraint",
     "SpectrumConstraint",
+    "SphericalSeparator",
     "StatisticalSeparator",
     "WienerConstraint",
 ]

@@ -119,9 +119,20 @@ class Constraint:
         return loss
 
 
-def over_samples(function, samples):
-    """Mean and standard deviation of a function's tensors over samples, one at a time."""
-    values = torch.stack([function(one) for one in samples])
+def over_samples(function, problem):
+    """Mean and standard deviation of a function's tensors over samples, one at a time.
+
+    Parameters
+    ----------
+    function : callable
+        Of a sample (n_channels, h, w): Tensor (n, n_coefficients).
+    problem : Problem
+
+    Returns
+    -------
+    mean, std : Tensor of shape (n, n_coefficients)
+    """
+    values = torch.stack([function(one) for one in problem.samples])
     return values.mean(0), values.std(0)
 
 
@@ -159,9 +170,7 @@ class MixtureConstraint(Constraint):
         return sum(map(problem.statistics, whole)) / len(problem.samples)
 
     def goal(self, signal, problem):
-        mean, std = over_samples(
-            lambda c: problem.statistics(problem.filled(signal + c)), problem.samples
-        )
+        mean, std = over_samples(lambda c: problem.statistics(problem.filled(signal + c)), problem)
         target = problem.statistics(problem.mixtures)
         if not problem.exact:
             target = target - mean + problem.statistics(signal)
@@ -195,7 +204,7 @@ class ContaminationConstraint(Constraint):
         return problem.statistics(problem.filled(problem.mixtures - signal))
 
     def goal(self, signal, problem):
-        mean, std = over_samples(lambda c: problem.statistics(c.expand_as(signal)), problem.samples)
+        mean, std = over_samples(lambda c: problem.statistics(c.expand_as(signal)), problem)
         return mean, std * problem.describe.kind_scale
 
 
@@ -272,9 +281,7 @@ class IndependenceConstraint(Constraint):
         return self._cross(signal, problem.mixtures - signal, problem)
 
     def goal(self, signal, problem):
-        _, std = over_samples(
-            lambda c: self._cross(signal, c.expand_as(signal), problem), problem.samples
-        )
+        _, std = over_samples(lambda c: self._cross(signal, c.expand_as(signal), problem), problem)
         return torch.zeros_like(std), std
 
 
@@ -298,11 +305,11 @@ class WienerConstraint(Constraint):
     name = "wiener"
 
     def statistic(self, signal, problem):
-        modes = torch.fft.rfft2(signal - problem.wiener)
         step = problem.step
         some = step > 0
-        modes = torch.where(some, modes / torch.where(some, step, 1.0), 0.0)
-        return torch.fft.irfft2(modes, s=signal.shape[-2:]).flatten(1)
+        inverse = torch.where(some, 1.0 / torch.where(some, step, 1.0), 0.0)
+        whitened = problem.fine.filter(signal - problem.wiener, inverse)
+        return whitened.flatten(1) * problem.fine.share**-0.5
 
     def goal(self, signal, problem):
         return torch.zeros_like(signal).flatten(1), signal.new_ones(1)

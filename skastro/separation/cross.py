@@ -159,7 +159,8 @@ class _Pair(Constraint):
         return sum(self._of(signal, problem, c) for c in samples) / len(samples)
 
     def goal(self, signal, problem):
-        mean, std = over_samples(lambda c: self._of(signal, problem, c), self._samples(problem))
+        samples = replace(problem, samples=self._samples(problem))
+        mean, std = over_samples(lambda c: self._of(signal, problem, c), samples)
         target = self.describe(self.data)
         if not problem.exact:
             target = target - mean + self._of(signal, problem, None)

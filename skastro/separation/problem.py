@@ -16,6 +16,8 @@ LEAST = 1e-3  # of the largest step of a mode: the least
 class Problem:
     """Mixtures of zero mean, and all that constraints may need beside the signal that is sought.
 
+    On the sphere, maps have one axis of pixels, modes one of harmonics, and rings are bands of degrees.
+
     Attributes
     ----------
     mixtures : Tensor of shape (n, n_channels, h, w)
@@ -24,7 +26,7 @@ class Problem:
         Of the contamination, those of the present era.
     describe : Description
         The statistics: ``describe(maps, which)``.
-    rings, fine : Rings
+    rings, fine : Rings or Degrees
         Wide ones, of which constraints are made, and narrow ones.
     power, uncertainty : Tensor of shape (n, n_channels, n_rings)
         Of the signal in the wide rings, and its relative standard deviation.
@@ -51,8 +53,8 @@ class Problem:
     mixtures: torch.Tensor
     samples: torch.Tensor
     describe: object
-    rings: Rings
-    fine: Rings
+    rings: object
+    fine: object
     power: torch.Tensor
     uncertainty: torch.Tensor
     contamination_power: torch.Tensor
@@ -85,7 +87,9 @@ class Problem:
         return self.describe(maps, self.which)
 
 
-def pose(mixtures, samples, describe, unit, offset, exact=False, source=None, numbers=None):
+def pose(
+    mixtures, samples, describe, unit, offset, exact=False, source=None, numbers=None, bands=None
+):
     """Make a `Problem`: estimate the spectra, and what a Wiener filter says with them.
 
     Parameters
@@ -99,6 +103,8 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None, nu
     source : Tensor of shape (h * w,), optional
     numbers : Tensor of shape (n,), optional
         None: all that were given are here.
+    bands : tuple of two Degrees, optional
+        Narrow ones and wide ones. None: `Rings` of the plane.
 
     Returns
     -------
@@ -106,8 +112,10 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None, nu
     scaled : Tensor of shape (n, n_channels, h, w)
         The mixtures filtered to the spectrum of the signal.
     """
-    shape = mixtures.shape[-2:]
-    fine, rings = Rings(shape), Rings(shape, growing=True)
+    if bands is None:
+        shape = mixtures.shape[-2:]
+        bands = Rings(shape), Rings(shape, growing=True)
+    fine, rings = bands
     if source is not None:
         samples = samples.flatten(-2)[..., source].view(samples.shape)
     of_mixture = fine.power(mixtures).double().cpu().numpy()
@@ -145,16 +153,16 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, source=None, nu
     signal, noise = fine.spread(tensor(spectrum)), fine.spread(tensor(of_samples))
     total = (signal + noise).clamp_min(torch.finfo(mixtures.dtype).tiny)
     step = (signal * noise / total).clamp_min(0).sqrt()
-    step = torch.maximum(step, LEAST * step.amax((-2, -1), keepdim=True)) * fine.get("inside", step)
-    modes = torch.fft.rfft2(mixtures)
+    axes = tuple(range(2, step.ndim))
+    step = torch.maximum(step, LEAST * step.amax(axes, keepdim=True)) * fine.get("inside", step)
     have = fine.spread(tensor(of_mixture)).clamp_min(torch.finfo(mixtures.dtype).tiny)
     which = torch.arange(len(mixtures), device=mixtures.device)
     problem = Problem(
         mixtures, samples, describe, rings, fine, tensor(power), tensor(uncertainty),
-        rings.power(samples).mean(0), torch.fft.irfft2(modes * (signal / total), s=shape), step, unit,
+        rings.power(samples).mean(0), fine.filter(mixtures, signal / total), step, unit,
         offset, exact, source, which, which if numbers is None else numbers,
     )  # fmt: skip
-    return problem, torch.fft.irfft2(modes * (signal / have).sqrt(), s=shape)
+    return problem, fine.filter(mixtures, (signal / have).sqrt())
 
 
 def draw(problem, drawn, generator):
@@ -172,14 +180,11 @@ def draw(problem, drawn, generator):
     -------
     contamination : Tensor of shape (n, n_channels, h, w)
     """
-    h, w = problem.mixtures.shape[-2:]
     white = torch.randn(*problem.mixtures.shape[1:], generator=generator, dtype=torch.float64)
-    phases = torch.fft.rfft2(white)
-    phases = phases / phases.abs().clamp_min(1e-30) * (h * w) ** 0.5
-    phases = phases.to(
-        problem.mixtures.device, torch.promote_types(problem.step.dtype, torch.cfloat)
-    )
-    return torch.fft.irfft2(phases * problem.step * drawn, s=(h, w))
+    phases = problem.fine.phases(white)
+    like = torch.promote_types(problem.step.dtype, torch.cfloat)
+    phases = phases.to(problem.mixtures.device, like if phases.is_complex() else problem.step.dtype)
+    return problem.fine.synthesis(phases * problem.step * drawn)
 
 
 def _starts(fine, rings):

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from skastro.fourier_shells import FourierShells
 from skastro.scattering.map_statistics import Constants
 
-__all__ = ["Rings", "signal_spectrum"]
+__all__ = ["Rings", "ring_edges", "signal_spectrum"]
 
 KNOTS = 14
 ROUGHNESS = 10.0  # weight of the squared second differences of the spline
@@ -34,6 +34,8 @@ class Rings(Constants):
         Modes in each ring.
     labels : ndarray of int of shape (h, w // 2 + 1)
         Number of the ring of each mode of `torch.fft.rfft2`; -1 outside.
+    share : float
+        Modes over pixels, 1.
 
     Examples
     --------
@@ -45,16 +47,15 @@ class Rings(Constants):
     True
     """
 
+    share = 1.0
+
     def __init__(self, shape, growing=False):
         super().__init__()
         self.shape = (h, w) = tuple(int(n) for n in shape)
         side = min(h, w)
         k = side * np.hypot(np.fft.fftfreq(h)[:, None], np.fft.rfftfreq(w))
         last = int(np.ceil(k.max())) + 1
-        edges = np.arange(1, last + 1)
-        if growing:
-            parts = [range(1, 16), range(16, 32, 2), range(32, 64, 4), range(64, last + 8, 8)]
-            edges = np.concatenate([np.array(part, dtype=int) for part in parts])
+        edges = ring_edges(last, growing)
         # of long sides, what is larger than the short one is in no ring
         shells = FourierShells(self.shape, pixel_size=1.0 / side, bounds=edges - 0.5)
         self.counts, self.wavenumbers = shells.n_modes.astype(float), shells.k
@@ -79,6 +80,27 @@ class Rings(Constants):
         """Values (..., n_rings) on the half plane of `torch.fft.rfft2`, 0 at what no ring has."""
         plane = values[..., self.get("index", values)]
         return plane.unflatten(-1, (self.shape[0], -1)) * self.get("inside", values)
+
+    def filter(self, maps, gain):
+        """Maps with their modes multiplied by a gain (..., h, w // 2 + 1)."""
+        return self.synthesis(torch.fft.rfft2(maps) * gain)
+
+    def phases(self, maps):
+        """Modes of maps, each with the modulus that white noise has on average."""
+        modes = torch.fft.rfft2(maps)
+        return modes / modes.abs().clamp_min(1e-30) * (self.shape[0] * self.shape[1]) ** 0.5
+
+    def synthesis(self, modes):
+        """Maps of modes (..., h, w // 2 + 1)."""
+        return torch.fft.irfft2(modes, s=self.shape)
+
+
+def ring_edges(last, growing):
+    """First wave number of each ring from 1 to `last`, whole numbers, and of what is beyond."""
+    if not growing:
+        return np.arange(1, last + 1)
+    parts = [range(1, 16), range(16, 32, 2), range(32, 64, 4), range(64, last + 8, 8)]
+    return np.concatenate([np.array(part, dtype=int) for part in parts])
 
 
 def signal_spectrum(mixture, contamination, wavenumbers, counts):
