@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
-from sklearn.base import clone
 
+from skastro.healpix import check_sphere_maps
 from skastro.maps import check_maps, refuse_constant
-from skastro.scattering import ScatteringTransform
+from skastro.scattering import ScatteringTransform, SphericalScatteringTransform
 from skastro.separation.constraints import Constraint, over_samples
-from skastro.separation.description import Description
 
 __all__ = ["CrossConstraint"]
 
+RECIPES = (ScatteringTransform, SphericalScatteringTransform)  # of the plane, and of the sphere
 LEAST_SAMPLES = 2
 
 
@@ -28,16 +29,18 @@ class CrossConstraint(Constraint):
     Parameters
     ----------
     ancillary : array-like of shape (h, w) or (n_maps, h, w), default=None
-        Other maps of the same sky, in any unit, the same for all mixtures.
+        Other maps of the same sky, in any unit, the same for all mixtures. On the sphere (n_pixels,), in the
+        order of the mixtures.
     halves : tuple of two array-like, default=None
         In place of it: of the shape of the mixtures, (n, h, w) or (n, n_channels, h, w), and in their
-        unit. What is taken apart is as a rule the mean of both.
+        unit; on the sphere (n, n_pixels). What is taken apart is as a rule the mean of both.
     samples : tuple of two array-like, default=None
         Of the contaminations of the halves, (n_samples, h, w) or (n_samples, n_channels, h, w), two or more,
-        in the unit of the mixtures: those of one number belong together. All are used in each era.
-    statistics : ScatteringTransform or None, default=None
+        in the unit of the mixtures: those of one number belong together. All are used in each era. On the
+        sphere (n_samples, n_pixels).
+    statistics : ScatteringTransform, SphericalScatteringTransform or None, default=None
         A recipe, whose `family` is "covariance", "phase_harmonics" or "power_spectrum". None: "covariance",
-        averaged over orientations.
+        averaged over orientations; on the sphere the recipe of the separator.
     weight : float, default=1.0
 
     Notes
@@ -69,18 +72,21 @@ class CrossConstraint(Constraint):
                 f"ancillary and halves: {both} given; expected one of them, other maps of the sky or two "
                 "mixtures."
             )
-        if statistics is not None and not isinstance(statistics, ScatteringTransform):
+        if statistics is not None and not isinstance(statistics, RECIPES):
             raise ValueError(f"statistics={statistics!r}; expected a ScatteringTransform or None.")
         self.statistics = statistics
         self.ancillary, self.halves, self.samples = ancillary, None, None
         if ancillary is not None:
             if samples is not None:
                 raise ValueError("samples with ancillary; expected them with halves alone.")
-            maps, _ = check_maps(ancillary, "ancillary", ndims=(2, 3))
-            maps = maps.reshape(1, -1, *maps.shape[-2:])
-            refuse_constant(maps, "ancillary")
-            mean, std = (getattr(maps, of)((2, 3), float, keepdims=True) for of in ("mean", "std"))
-            self.ancillary = ((maps - mean) / std)[0]
+            if np.ndim(ancillary) == 1:
+                maps, _ = check_sphere_maps(np.asanyarray(ancillary)[None], "ancillary")
+            else:
+                maps, _ = check_maps(ancillary, "ancillary", ndims=(2, 3))
+                maps = maps.reshape(1, -1, *maps.shape[-2:])
+                refuse_constant(maps, "ancillary")
+            grid = tuple(range(2, maps.ndim))
+            self.ancillary = (_centred(maps) / maps.std(grid, float, keepdims=True))[0]
             return
         self.halves = _two(halves, "halves")
         if samples is None:
@@ -147,10 +153,12 @@ class _Pair(Constraint):
         super().__init__(constraint.weight)
         self.data = torch.cat([first, second], 1)
         recipe = constraint.statistics
-        recipe = ScatteringTransform(reduction="isotropic") if recipe is None else clone(recipe)
-        dtype = str(first.dtype).removeprefix("torch.")
-        recipe.set_params(dtype=dtype, device=str(first.device), pairs="all")
-        self.describe = Description(recipe.fit(self.data.cpu().numpy()), self.data, pairs)
+        if recipe is None and self.data.ndim == 4:
+            recipe = ScatteringTransform(reduction="isotropic")
+        if recipe is not None and isinstance(recipe, ScatteringTransform) != (self.data.ndim == 4):
+            kind = RECIPES[self.data.ndim == 3].__name__
+            raise ValueError(f"statistics={recipe!r}; expected a {kind} of these maps.")
+        self.describe = problem.describe.of_others(self.data, recipe, pairs)
 
     def statistic(self, signal, problem):
         if not problem.exact:
@@ -205,13 +213,17 @@ def _two(maps, name):
         raise ValueError(f"{name} is {seen}; expected a tuple of two stacks of maps.")
     found = []
     for i, one in enumerate(maps):
-        one, unit = check_maps(one, f"{name}[{i}]", ndims=(3, 4))
+        if np.ndim(one) == 2:
+            one, unit = check_sphere_maps(one, f"{name}[{i}]")
+        else:
+            one, unit = check_maps(one, f"{name}[{i}]", ndims=(3, 4))
+            one = one.reshape(len(one), -1, *one.shape[-2:])
         if unit is not None:
             raise ValueError(
                 f"{name}[{i}] has unit {unit!r}; expected plain numbers, in the unit of the samples in fit."
             )
-        found.append(one.reshape(len(one), -1, *one.shape[-2:]))
-        refuse_constant(found[-1], f"{name}[{i}]")
+        refuse_constant(one, f"{name}[{i}]")
+        found.append(one)
     if found[0].shape != found[1].shape:
         raise ValueError(
             f"{name} have shapes {found[0].shape} and {found[1].shape}; expected one shape."
@@ -220,4 +232,4 @@ def _two(maps, name):
 
 
 def _centred(maps):
-    return maps - maps.mean((2, 3), float, keepdims=True)
+    return maps - maps.mean(tuple(range(2, maps.ndim)), float, keepdims=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.base import clone
 
 __all__ = ["Description"]
 
@@ -91,6 +92,34 @@ class Description:
         if self.reduced:
             found = self.module.reduce(found, self.recipe.reduction)
         return found.index_select(1, self.kept)
+
+    def of_others(self, mixtures, recipe=None, pairs=None, mask=None):
+        """The description of maps on the same grid.
+
+        Parameters
+        ----------
+        mixtures : Tensor of shape (n, n_channels, h, w)
+        recipe : ScatteringTransform or SphericalScatteringTransform, optional
+            None: that of this one.
+        pairs : list of tuple (a, b), optional
+            As above; the recipe's own have no part.
+        mask : ndarray of bool of shape (n_pixels,), optional
+            Of maps of the sphere: True where a pixel counts.
+
+        Returns
+        -------
+        description : Description
+        """
+        recipe = clone(self.recipe if recipe is None else recipe)
+        dtype = str(mixtures.dtype).removeprefix("torch.")
+        recipe.set_params(dtype=dtype, device=str(mixtures.device))
+        if pairs is not None:
+            recipe.set_params(pairs="all")
+        if self.pixels is not None:
+            recipe.set_params(order="nested")
+            mask = None if mask is None else mask[self.pixels.cpu().numpy()]
+        recipe.fit(self._arranged(mixtures).cpu().numpy(), mask=mask)
+        return Description(recipe, mixtures, pairs, self.pixels)
 
     def _arranged(self, maps):
         return maps if self.pixels is None else maps[..., self.pixels]

@@ -1,12 +1,12 @@
 """`LocalConstraint`: the regions of a map, each with statistics of its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
-from sklearn.base import clone
 
 from skastro.partial_maps import check_valid_pixels, fill_from
-from skastro.separation.constraints import Constraint, MixtureConstraint
-from skastro.separation.description import Description
+from skastro.separation.constraints import Constraint, ContaminationConstraint, MixtureConstraint
 from skastro.separation.problem import pose
 
 __all__ = ["LocalConstraint"]
@@ -22,10 +22,12 @@ class LocalConstraint(Constraint):
 
     Parameters
     ----------
-    masks : array-like of bool of shape (n_regions, h, w)
-        True in a region. Regions may overlap; what is in none is left to other constraints.
+    masks : array-like of bool of shape (n_regions, h, w), or (n_regions, n_pixels) on the sphere
+        True in a region. Regions may overlap; what is in none is left to other constraints. On the sphere
+        nothing is filled: the statistics are those of wavelets that lie in a region.
     constraint : Constraint or None, default=None
-        Any one. None: `MixtureConstraint`.
+        Any one. None: `MixtureConstraint`. On the sphere this or `ContaminationConstraint`: others do not
+        know of regions there.
     weight : float, default=1.0
         Of the mean over regions; that of `constraint` has no part.
 
@@ -47,9 +49,10 @@ class LocalConstraint(Constraint):
     def __init__(self, masks, constraint=None, weight=1.0):
         super().__init__(weight)
         self.masks = np.asarray(masks)
-        if self.masks.ndim != 3 or 0 in self.masks.shape:
+        if self.masks.ndim not in (2, 3) or 0 in self.masks.shape:
             raise ValueError(
-                f"masks has shape {self.masks.shape}; expected (n_regions, h, w), none of them 0."
+                f"masks has shape {self.masks.shape}; expected (n_regions, h, w), or on the sphere "
+                "(n_regions, n_pixels), none of them 0."
             )
         for i, mask in enumerate(self.masks):
             check_valid_pixels(mask, mask.shape, f"masks[{i}]")
@@ -59,9 +62,10 @@ class LocalConstraint(Constraint):
         self.name = f"local_{self.constraint.name}"
 
     def __repr__(self):
-        n, h, w = self.masks.shape
+        n, *sides = self.masks.shape
+        size = " x ".join(map(str, sides))
         return (
-            f"{type(self).__name__}({n} regions of {h} x {w} pixels, {self.constraint!r}, "
+            f"{type(self).__name__}({n} regions of {size} pixels, {self.constraint!r}, "
             f"weight={self.weight!r})"
         )
 
@@ -99,11 +103,15 @@ class LocalConstraint(Constraint):
 
     def _regions(self, problem):
         """The problem that each region poses."""
-        h, w = problem.mixtures.shape[-2:]
-        if self.masks.shape[1:] != (h, w):
+        shape = tuple(problem.mixtures.shape[2:])
+        if self.masks.shape[1:] != shape:
             raise ValueError(
-                f"masks has shape {self.masks.shape}; expected (n_regions, {h}, {w}), as the mixtures."
+                f"masks has shape {self.masks.shape}; expected (n_regions, {', '.join(map(str, shape))}), as "
+                "the mixtures."
             )
+        if len(shape) == 1:
+            return self._on_the_sphere(problem)
+        h, w = shape
         seen = np.ones((h, w), bool)
         if problem.source is not None:
             own = torch.arange(h * w, device=problem.source.device)
@@ -114,12 +122,10 @@ class LocalConstraint(Constraint):
                 raise ValueError(f"masks[{i}] has no pixel that is not hidden; expected some.")
             source = torch.from_numpy(fill_from(mask)).to(problem.mixtures.device)
             mixtures = problem.mixtures.flatten(-2)[..., source].view(problem.mixtures.shape)
-            recipe = clone(problem.describe.recipe).fit(mixtures.cpu().numpy())
-            describe = Description(recipe, mixtures)
             region, _ = pose(
                 mixtures,
                 problem.samples,
-                describe,
+                problem.describe.of_others(mixtures),
                 problem.unit,
                 problem.offset,
                 problem.exact,
@@ -128,3 +134,19 @@ class LocalConstraint(Constraint):
             )
             found.append(region)
         return found
+
+    def _on_the_sphere(self, problem):
+        if not isinstance(self.constraint, MixtureConstraint | ContaminationConstraint):
+            raise ValueError(
+                f"constraint={self.constraint!r} in regions of the sphere; expected a MixtureConstraint or "
+                "ContaminationConstraint."
+            )
+        which = torch.arange(len(problem.mixtures), device=problem.mixtures.device)
+        return [
+            replace(
+                problem,
+                which=which,
+                describe=problem.describe.of_others(problem.mixtures, mask=mask),
+            )
+            for mask in self.masks
+        ]

@@ -318,11 +318,11 @@ class SphericalSeparator(TransformerMixin, BaseEstimator):
         else:
             recipe = clone(self.statistics)
         recipe.set_params(order="nested", dtype=self.dtype, device=str(self._device))
-        pixels = None
+        pixels = np.arange(mixtures.shape[-1])
         if self.order == "ring":
-            pixels = torch.from_numpy(ring_of_nested(self.nside_)).to(mixtures.device)
-        nested = mixtures if pixels is None else mixtures[..., pixels]
-        return Description(recipe.fit(nested.cpu().numpy()), mixtures, pixels=pixels)
+            pixels = ring_of_nested(self.nside_)
+        pixels = torch.from_numpy(pixels).to(mixtures.device)
+        return Description(recipe.fit(mixtures[..., pixels].cpu().numpy()), mixtures, pixels=pixels)
 
     def _separate(self, maps, constraints, bands, seed, begin):
         """Signals in some mixtures, history, and whether it was interrupted."""

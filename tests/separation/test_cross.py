@@ -204,7 +204,9 @@ def test_halves_of_several_blocks_and_channels(case):
 def test_several_channels_and_ancillary_maps():
     rng = np.random.default_rng(0)
     mixtures, samples = (torch.from_numpy(rng.normal(size=(n, 2, 16, 16))) for n in (1, 6))
-    problem, _ = pose(mixtures, samples, None, torch.ones(2, 1, 1), torch.zeros(1, 2, 1, 1))
+    recipe = ScatteringTransform(n_scales=2, dtype="float64", device="cpu").fit(mixtures.numpy())
+    describe = Description(recipe, mixtures)
+    problem, _ = pose(mixtures, samples, describe, torch.ones(2, 1, 1), torch.zeros(1, 2, 1, 1))
     constraint = CrossConstraint(rng.normal(size=(3, 16, 16)), statistics=SPECTRUM)
     n_bins = (
         len(ScatteringTransform("power_spectrum", pairs="auto").fit(mixtures).feature_names_) // 2
@@ -245,7 +247,9 @@ GOOD = np.random.default_rng(0).normal(size=(2, 8, 8))
     [
         ({}, "ancillary and halves: neither given"),
         ({"ancillary": GOOD, "halves": (GOOD, GOOD)}, "ancillary and halves: both given"),
-        ({"ancillary": GOOD[0, 0]}, r"ancillary has shape \(8,\); expected"),
+        ({"ancillary": GOOD[0, 0]}, "ancillary has maps of 8 pixels; expected 12 nside"),
+        ({"ancillary": GOOD[None]}, r"ancillary has shape \(1, 2, 8, 8\); expected"),
+        ({"halves": (GOOD[0], GOOD[0])}, r"halves\[0\] has maps of 8 pixels; expected 12 nside"),
         ({"ancillary": np.where(GOOD > 2, np.nan, GOOD).clip(-1, 1) * np.inf}, "ancillary has .* finite"),
         ({"ancillary": np.ones((8, 8))}, "ancillary has a constant map"),
         ({"ancillary": np.zeros((0, 8, 8))}, r"ancillary has shape \(0, 8, 8\)"),

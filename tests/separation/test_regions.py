@@ -172,7 +172,7 @@ def test_repr_pickle():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((LEFT,), r"masks has shape \(32, 32\); expected \(n_regions, h, w\)"),
+        ((LEFT[0],), r"masks has shape \(32,\); expected \(n_regions, h, w\)"),
         ((np.zeros((0, 4, 4), bool),), r"masks has shape \(0, 4, 4\)"),
         ((0.5 * MASKS,), r"masks\[0\] has dtype float64; expected bool"),
         ((MASKS & False,), r"masks\[0\] has no valid pixel"),

@@ -11,12 +11,14 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 from skastro.datasets import make_sphere_fields
-from skastro.healpix import nested_of_ring, ring_of_nested
-from skastro.scattering import SphericalScatteringTransform
+from skastro.healpix import nested_of_ring, ring_layout, ring_of_nested
+from skastro.scattering import ScatteringTransform, SphericalScatteringTransform
 from skastro.separation import (
     Constraint,
     ContaminationConstraint,
+    CrossConstraint,
     IndependenceConstraint,
+    LocalConstraint,
     MixtureConstraint,
     PixelConstraint,
     SpectrumConstraint,
@@ -64,7 +66,7 @@ def test_beats_the_wiener_filter_of_true_spectra():
     maps = torch.from_numpy(np.stack([signal, D]))
     power, _ = degrees.power(maps)
     wiener = degrees.filter(maps[1], degrees.spread(power / (power + 1))).numpy()
-    found = separator(max_iter=25, n_eras=3, n_samples=12).fit(samples).transform(D).astype(float)
+    found = separator(max_iter=20, n_samples=12).fit(samples).transform(D).astype(float)
     errors = {
         name: np.std(x - signal, axis=1) for name, x in [("d", D), ("w", wiener), ("s", found)]
     }
@@ -289,3 +291,104 @@ def test_interruption_returns_the_best_so_far(small):
         found = model.transform(D)
     assert np.std(found[0] - signal[0]) < 0.8
     np.testing.assert_allclose(found[1], D[1], atol=1e-6)
+
+
+def northern(nside=NSIDE):
+    z, _, sizes, _ = ring_layout(nside)
+    return np.repeat(z, sizes) > 0
+
+
+@pytest.mark.parametrize("order", ["ring", "nested"])
+def test_regions_have_the_masked_statistics(small, order):
+    """Of the public transform with a mask, normalised by the powers of the mixture there."""
+    signal, noise, samples = small
+    north, pixels = northern(), slice(None)
+    if order == "nested":
+        pixels = ring_of_nested(NSIDE)
+    seen = {}
+
+    class Spy(Constraint):
+        name = "spy"
+
+        def goal(self, signal, problem):
+            local = LocalConstraint(np.stack([north, ~north])[:, pixels])
+            seen["values"] = local.statistic(problem.mixtures, problem)
+            return signal.flatten(1), signal.new_ones(1)
+
+        def statistic(self, signal, problem):
+            return signal.flatten(1)
+
+    recipe = SphericalScatteringTransform(1, order=order, dtype="float64", device="cpu")
+    D = (signal + noise)[:, pixels]
+    model = separator(
+        statistics=recipe, constraints=[Spy()], order=order, max_iter=1, n_eras=1, dtype="float64"
+    )
+    model.fit(samples[:, pixels]).transform(D)
+    expected = []
+    for mask in (north, ~north):
+        values = clone(recipe).fit(D, mask=mask[pixels]).transform(D)
+        names = clone(recipe).fit(D).get_feature_names_out()
+        # powers over those of the mixture, which is itself: 1
+        values[:, [name.startswith(("P00", "S1")) for name in names]] = 1.0
+        expected.append(values[:, 1:])
+    np.testing.assert_allclose(seen["values"], np.concatenate(expected, 1), atol=1e-8)
+
+
+def test_a_sky_of_two_textures_is_recovered_better_by_region():
+    rough, noise, samples = case(5, n=1)
+    smooth = make_sphere_fields(1, NSIDE, index=6.0, scatter=0.5, random_state=5).maps.astype(float)
+    north = northern()
+    signal = np.where(north, 2 * rough, smooth)
+    masks, found = np.stack([north, ~north]), {}
+    for name, constraints in {
+        "whole": [MixtureConstraint(), WienerConstraint(2.0)],
+        "local": [LocalConstraint(masks), WienerConstraint(2.0)],
+    }.items():
+        model = separator(constraints=constraints, max_iter=12)
+        found[name] = model.fit(samples).transform(signal + noise)
+    south, northward = (
+        {name: np.std((x - signal)[:, where]) for name, x in found.items()}
+        for where in (~north, north)
+    )
+    assert south["local"] < 0.9 * south["whole"] and northward["local"] < 1.1 * northward["whole"]
+
+
+def test_ancillary_maps_and_halves(small):
+    signal, noise, samples = small
+    D, rng = (signal + noise)[:1], np.random.default_rng(9)
+    usual = [MixtureConstraint(), SpectrumConstraint(), WienerConstraint(8.0)]
+    template = signal[0] + 0.3 * rng.normal(size=N_PIXELS)
+    errors = []
+    for constraints in (usual, [*usual, CrossConstraint(template)]):
+        found = separator(constraints=constraints, max_iter=10).fit(samples).transform(D)
+        errors.append(np.std(found - signal[:1]))
+    assert errors[1] < 0.95 * errors[0]
+    n1, n2 = rng.normal(size=(2, 10, N_PIXELS))
+    halves = signal[:1] + n1[:1], signal[:1] + n2[:1]
+    constraint = CrossConstraint(halves=halves, samples=(n1[1:], n2[1:]))
+    model = separator(constraints=[*usual, constraint]).fit((n1 + n2)[1:] / 2)
+    assert np.std(model.transform(sum(halves) / 2) - signal[:1]) < 0.5
+
+
+def test_constraints_that_do_not_fit(small):
+    signal, noise, samples = small
+    plane = np.random.default_rng(0).normal(size=(4, 8, 8))
+    north = northern()
+    for constraint, message in [
+        (
+            LocalConstraint(north[None], SpectrumConstraint()),
+            "in regions of the sphere; expected a Mixture",
+        ),
+        (LocalConstraint(plane > 0), r"masks has shape \(4, 8, 8\); expected \(n_regions, 768\)"),
+        (CrossConstraint(plane), r"ancillary has maps of \(8, 8\) pixels; expected \(768,\)"),
+        (
+            CrossConstraint(halves=(plane, plane), samples=(plane, plane)),
+            r"halves have shape \(4, 1, 8, 8\)",
+        ),
+        (
+            CrossConstraint(signal[0], statistics=ScatteringTransform()),
+            r"statistics=ScatteringTransform\(\); expected a SphericalScatteringTransform",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            separator(constraints=[constraint]).fit(samples).transform(signal + noise)
