@@ -57,7 +57,7 @@ def read_map(path, hdu=None, ndims=(2,)):
     return image, header
 
 
-def write_map(path, image, header, history):
+def write_map(path, image, header, history, more=None):
     """Write an image with the header of another; the file is there only when all is written.
 
     Parameters
@@ -68,6 +68,8 @@ def write_map(path, image, header, history):
         What it says of the pixels of the old image is left out.
     history : str
         What was done; the version is put before it.
+    more : dict of str to ndarray, optional
+        Other images on the same grid, each in an extension of that name with the same header.
 
     Raises
     ------
@@ -90,6 +92,8 @@ def write_map(path, image, header, history):
     for key in STALE:
         header.remove(key, ignore_missing=True)
     header["HISTORY"] = f"skastro {version('skastro')}: {history}"
-    hdu = fits.PrimaryHDU(image, header)
+    hdus = fits.HDUList([fits.PrimaryHDU(image, header)])
+    for name, extra in (more or {}).items():
+        hdus.append(fits.ImageHDU(extra, header, name=name))
     with replacing(path) as temporary:
-        hdu.writeto(temporary, overwrite=True)
+        hdus.writeto(temporary, overwrite=True)

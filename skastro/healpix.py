@@ -12,6 +12,7 @@ __all__ = [
     "check_sphere_maps",
     "nested_of_ring",
     "require_healpix",
+    "ring_layout",
     "ring_of_nested",
 ]
 
@@ -94,6 +95,42 @@ def ring_of_nested(nside):
     array([13,  5,  4,  0])
     """
     return require_healpix().HEALPix(nside).nested_to_ring(np.arange(12 * nside**2))
+
+
+def ring_layout(nside):
+    """Where the 4 nside - 1 rings of equal latitude are, from north to south.
+
+    Parameters
+    ----------
+    nside : int
+
+    Returns
+    -------
+    z : ndarray of shape (n_rings,)
+        Sine of the latitude.
+    starts, sizes : ndarray of int of shape (n_rings,)
+        First pixel, in ring order, and number of pixels.
+    first : ndarray of shape (n_rings,)
+        Longitude of the first pixel, radians.
+
+    Examples
+    --------
+    >>> from skastro.healpix import ring_layout
+    >>> z, starts, sizes, first = ring_layout(2)
+    >>> starts.tolist(), sizes.tolist()
+    ([0, 4, 12, 20, 28, 36, 44], [4, 8, 8, 8, 8, 8, 4])
+    """
+    ring = np.arange(1, 4 * nside)
+    cap = np.minimum(ring, 4 * nside - ring)
+    polar = cap < nside
+    height = np.where(
+        polar, 1.0 - cap**2 / (3.0 * nside**2), 4.0 / 3.0 - 2.0 * ring / (3.0 * nside)
+    )
+    z = np.where(polar & (ring > 2 * nside), -height, height)
+    sizes = 4 * np.minimum(cap, nside)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    shifted = polar | ((ring - nside) % 2 == 0)
+    return z, starts, sizes, np.where(shifted, np.pi / sizes, 0.0)
 
 
 def check_sphere_maps(X, name="X", *, valid=None, n_channels=None, n_pixels=None, unit=None):

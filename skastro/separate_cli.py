@@ -36,6 +36,12 @@ def add_separate(commands):
         "--max-iter", metavar="N", type=positive_integer, default=30,
         help="length of the search (default: 30)",
     )  # fmt: skip
+    parser.add_argument(
+        "--n-posterior", metavar="N", type=positive_integer,
+        help="also draw N signals that might be, 2 or more: their standard deviation and they themselves "
+        "become the extensions STD and POSTERIOR of the file",
+    )  # fmt: skip
+    parser.add_argument("--periodic", action="store_true", help="opposite sides of the map touch")
     add_map_options(parser, "the map")
     parser.set_defaults(run=separate)
 
@@ -56,13 +62,15 @@ def separate(arguments):
     from skastro.fits_maps import read_map, write_map
 
     try:
+        if arguments.n_posterior == 1:
+            raise ValueError("--n-posterior is 1; expected at least 2: one has no scatter.")
         check_output(arguments.output, arguments.overwrite)
     except ValueError as error:
         return fail(error, 2)
     try:
         mixture, header = read_map(arguments.mixture, arguments.hdu)
         samples = _samples(arguments, mixture.shape, header.get("BUNIT"))
-        signal = _separated(mixture, samples, arguments)
+        signal, more = _separated(mixture, samples, arguments)
     except ValueError as error:
         return fail(error, 1)
     history = (
@@ -70,7 +78,9 @@ def separate(arguments):
         f"{', '.join(path.name for path in arguments.contamination)}, max_iter={arguments.max_iter}, "
         f"random_state={arguments.random_state}"
     )
-    write_map(arguments.output, signal, header, history)
+    if more:
+        history += f", STD and POSTERIOR from {arguments.n_posterior} draws"
+    write_map(arguments.output, signal, header, history, more)
     if not arguments.quiet:
         print(f"wrote {arguments.output}")
     return 0
@@ -127,6 +137,7 @@ def _separated(mixture, samples, arguments):
 
     separator = StatisticalSeparator(
         max_iter=arguments.max_iter,
+        periodic=arguments.periodic,
         random_state=arguments.random_state,
         verbose=0 if arguments.quiet else 1,
     ).fit(samples)
@@ -136,7 +147,14 @@ def _separated(mixture, samples, arguments):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         signal = separator.transform(mixture[None], mask=seen)[0]
+        draws = None
+        if arguments.n_posterior:
+            draws = separator.sample_posterior(mixture, arguments.n_posterior, seen)
     for one in caught:
         if issubclass(one.category, UserWarning):
             print(f"skastro: {str(one.message).splitlines()[0]}", file=sys.stderr)
-    return np.where(seen, signal, np.float32(np.nan))
+    blank, more = np.float32(np.nan), {}
+    if draws is not None:
+        more = {"STD": draws.std(axis=0, ddof=1), "POSTERIOR": draws}
+    more = {name: np.where(seen, maps, blank) for name, maps in more.items()}
+    return np.where(seen, signal, blank), more

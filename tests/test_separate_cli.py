@@ -122,3 +122,19 @@ def test_wrong_arguments(files, tmp_path, capsys):
     assert run((tmp_path / "none.fits", files[1]), tmp_path / "a.fits") == 1
     assert run(files, tmp_path / "no" / "a.fits") == 1
     assert capsys.readouterr().err.count("\n") == 4
+
+
+def test_draws_in_extensions(files, tmp_path, capsys):
+    out = tmp_path / "draws.fits"
+    assert run(files, out, "--n-posterior", "3", "--periodic") == 0
+    with fits.open(out) as hdus:
+        assert [hdu.name for hdu in hdus] == ["PRIMARY", "STD", "POSTERIOR"]
+        assert hdus["POSTERIOR"].shape == (3, 32, 32)
+        expected = np.std(hdus["POSTERIOR"].data, axis=0, ddof=1)
+        np.testing.assert_allclose(hdus["STD"].data, expected, rtol=1e-5)
+        assert hdus["STD"].header["BUNIT"] == "MJy/sr" and hdus["STD"].header["CRVAL1"] == 83.0
+        separator = StatisticalSeparator(max_iter=5, random_state=0, periodic=True).fit(MIX.samples)
+        draws = separator.sample_posterior(MIX.mixture[0], 3)
+        np.testing.assert_allclose(hdus["POSTERIOR"].data, draws, rtol=1e-3, atol=1e-3)
+    assert run(files, out, "--n-posterior", "1", "--overwrite") == 2
+    assert "--n-posterior is 1; expected at least 2" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
 from skastro.datasets.fields import check_per_map
-from skastro.healpix import check_nside, ring_of_nested
+from skastro.healpix import check_nside, ring_layout, ring_of_nested
 
 __all__ = ["make_sphere_fields", "synthesize_harmonics"]
 
@@ -184,7 +184,7 @@ def synthesize_harmonics(harmonics, nside):
     """
     n, count, _ = harmonics.shape
     largest = count - 1
-    z, starts, sizes, first = _rings(nside)
+    z, starts, sizes, first = ring_layout(nside)
     north = 2 * nside  # rings down to the equator
     z = z[:north]
     sine = np.sqrt((1.0 - z) * (1.0 + z))
@@ -221,21 +221,6 @@ def synthesize_harmonics(harmonics, nside):
         # m and -m: twice the real part but for m = 0
         maps[:, row] = 2.0 * size * np.fft.ifft(folded, axis=1).real - waves[:, :1].real
     return maps
-
-
-def _rings(nside):
-    """Height, first pixel, size and longitude of the first pixel of each ring."""
-    ring = np.arange(1, 4 * nside)
-    cap = np.minimum(ring, 4 * nside - ring)
-    polar = cap < nside
-    height = np.where(
-        polar, 1.0 - cap**2 / (3.0 * nside**2), 4.0 / 3.0 - 2.0 * ring / (3.0 * nside)
-    )
-    z = np.where(polar & (ring > 2 * nside), -height, height)
-    sizes = 4 * np.minimum(cap, nside)
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    shifted = polar | ((ring - nside) % 2 == 0)
-    return z, starts, sizes, np.where(shifted, np.pi / sizes, 0.0)
 
 
 def _draw(power, rng):

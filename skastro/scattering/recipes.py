@@ -259,6 +259,15 @@ class Several(nn.Module):
         rows = np.concatenate([np.arange(self.sets[i].start, self.sets[i].stop) for i in entries])
         return part, entries, torch.from_numpy(rows)
 
+    def between(self, pairs):
+        """The same statistics, of other pairs of channels alone."""
+        found = Several(self.parts, pairs, self.mirror)
+        if not found.names:
+            raise ValueError(
+                f"family={'+'.join(self.parts)!r} has no cross coefficients; expected one of {CROSS}."
+            )
+        return found
+
     def family_scale(self, found):
         """Scale of each coefficient in the mean of squares that a synthesis makes small.
 

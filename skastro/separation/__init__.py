@@ -9,15 +9,21 @@ from skastro.separation.constraints import (
     SpectrumConstraint,
     WienerConstraint,
 )
+from skastro.separation.cross import CrossConstraint
 from skastro.separation.estimator import StatisticalSeparator
+from skastro.separation.regions import LocalConstraint
+from skastro.separation.sphere import SphericalSeparator
 
 __all__ = [
     "Constraint",
     "ContaminationConstraint",
+    "CrossConstraint",
     "IndependenceConstraint",
+    "LocalConstraint",
     "MixtureConstraint",
     "PixelConstraint",
     "SpectrumConstraint",
+    "SphericalSeparator",
     "StatisticalSeparator",
     "WienerConstraint",
 ]

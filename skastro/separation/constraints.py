@@ -316,11 +316,11 @@ class WienerConstraint(Constraint):
     name = "wiener"
 
     def statistic(self, signal, problem):
-        modes = torch.fft.rfft2(signal - problem.wiener)
         step = problem.step
         some = step > 0
-        modes = torch.where(some, modes / torch.where(some, step, 1.0), 0.0)
-        return torch.fft.irfft2(modes, s=signal.shape[-2:]).flatten(1)
+        inverse = torch.where(some, 1.0 / torch.where(some, step, 1.0), 0.0)
+        whitened = problem.fine.filter(signal - problem.wiener, inverse)
+        return whitened.flatten(1) * problem.fine.share**-0.5
 
     def goal(self, signal, problem):
         return torch.zeros_like(signal).flatten(1), signal.new_ones(1)

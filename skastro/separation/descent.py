@@ -97,8 +97,8 @@ class _Era:
     def loss(self, z, which):
         """Of the signals that are changed by z, in units of each mode's step."""
         problem = self.problem.rows(which)
-        modes = torch.fft.rfft2(z.view(-1, *self.base.shape[1:])) * self.step[which]
-        maps = self.base[which] + torch.fft.irfft2(modes, s=self.base.shape[-2:])
+        z = z.view(-1, *self.base.shape[1:])
+        maps = self.base[which] + problem.fine.filter(z, self.step[which])
         value = 0.0
         for name, (weight, function) in self.terms.items():
             own = function(maps, problem)

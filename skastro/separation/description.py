@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.base import clone
 
 __all__ = ["Description"]
 
@@ -13,9 +14,13 @@ class Description:
 
     Parameters
     ----------
-    recipe : ScatteringTransform
+    recipe : ScatteringTransform or SphericalScatteringTransform
         Fitted, of the size of the mixtures.
     mixtures : Tensor of shape (n, n_channels, h, w)
+    pairs : list of tuple (a, b), optional
+        Of channels, whose coefficients are wanted alone. None: what the recipe says.
+    pixels : Tensor of int of shape (n_pixels,), optional
+        Of maps of the sphere, where the pixels are that the statistics take in nested order.
 
     Attributes
     ----------
@@ -38,11 +43,14 @@ class Description:
     (True, 'P00[j1=0,l1=0]', 1.0)
     """
 
-    def __init__(self, recipe, mixtures):
-        if recipe.output == "local":
+    def __init__(self, recipe, mixtures, pairs=None, pixels=None):
+        if getattr(recipe, "output", "global") == "local":
             raise ValueError("statistics has output='local'; expected 'global'.")
-        self.recipe = recipe
+        self.recipe, self.pixels = recipe, pixels
+        self.logarithm = getattr(recipe, "logarithm", False)
         self.module = recipe.statistics_.to(mixtures.device)
+        if pairs is not None:
+            self.module = self.module.between(pairs)
         logs = np.zeros(len(self.module.names), dtype=bool)
         for family, rows in zip(self.module.families, self.module.sets, strict=True):
             if family == "covariance":
@@ -63,6 +71,7 @@ class Description:
         _, kind, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
         scale = np.sqrt(sizes[kind] * len(sizes) / len(kind))
         self.kind_scale = torch.from_numpy(scale).to(mixtures)
+        mixtures = self._arranged(mixtures)
         with torch.no_grad():
             self.reference = self.module.norm(mixtures)
             self.own = self.module(mixtures, self.reference)
@@ -76,13 +85,44 @@ class Description:
                 None if one is None else {key: v[which] for key, v in one.items()}
                 for one in reference
             ]
-        found = self.module(maps, reference)
+        found = self.module(self._arranged(maps), reference)
         found = torch.where(self.logs, (found - own).clamp(-60, 60).exp(), found)
-        if self.recipe.logarithm:
+        if self.logarithm:
             found = self.module.logarithm(found)
         if self.reduced:
             found = self.module.reduce(found, self.recipe.reduction)
         return found.index_select(1, self.kept)
+
+    def of_others(self, mixtures, recipe=None, pairs=None, mask=None):
+        """The description of maps on the same grid.
+
+        Parameters
+        ----------
+        mixtures : Tensor of shape (n, n_channels, h, w)
+        recipe : ScatteringTransform or SphericalScatteringTransform, optional
+            None: that of this one.
+        pairs : list of tuple (a, b), optional
+            As above; the recipe's own have no part.
+        mask : ndarray of bool of shape (n_pixels,), optional
+            Of maps of the sphere: True where a pixel counts.
+
+        Returns
+        -------
+        description : Description
+        """
+        recipe = clone(self.recipe if recipe is None else recipe)
+        dtype = str(mixtures.dtype).removeprefix("torch.")
+        recipe.set_params(dtype=dtype, device=str(mixtures.device))
+        if pairs is not None:
+            recipe.set_params(pairs="all")
+        if self.pixels is not None:
+            recipe.set_params(order="nested")
+            mask = None if mask is None else mask[self.pixels.cpu().numpy()]
+        recipe.fit(self._arranged(mixtures).cpu().numpy(), mask=mask)
+        return Description(recipe, mixtures, pairs, self.pixels)
+
+    def _arranged(self, maps):
+        return maps if self.pixels is None else maps[..., self.pixels]
 
 
 def _without_channels(names):

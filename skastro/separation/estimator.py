@@ -255,7 +255,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         for rows in row_blocks(len(maps), self._row_bytes, self.max_memory):
             first = start if isinstance(start, str) else start[rows]
             signal, history, stopped = search.find(
-                maps[rows], first, torch.Generator().manual_seed(seed)
+                maps[rows], first, torch.Generator().manual_seed(seed), np.arange(len(maps))[rows]
             )
             found.append(signal)
             self.history_ = _joined(self.history_, history)
@@ -319,7 +319,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         order = np.tile(np.arange(len(maps)), n_samples)
         flat, n_done = found.reshape(-1, *maps.shape[1:]), 0
         for rows in row_blocks(len(order), self._row_bytes, self.max_memory):
-            signal, history, stopped = search.sample(maps[order[rows]], generator)
+            signal, history, stopped = search.sample(maps[order[rows]], generator, order[rows])
             flat[rows] = signal
             n_done += len(signal)
             self.history_ = _joined(self.history_, history)
@@ -337,7 +337,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         D : array-like of shape (n, h, w) or (n, n_channels, h, w)
-        S : array-like of the shape of `D`
+        S : array-like of the shape of `D`, or (n, h, w) with `mixing`
             The signals.
 
         Returns
@@ -345,9 +345,14 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         score : float
             Mean over maps and channels; 0 is perfect.
         """
-        truth, _ = check_maps(S, "S", ndims=(self.n_dim_,), unit=self.unit_)
-        if truth.shape != np.shape(D):
-            raise ValueError(f"S has shape {truth.shape}; expected {np.shape(D)}, that of D.")
+        expected = np.shape(D)
+        if self.combination_ is not None:
+            expected = expected[:1] + expected[2:]
+        truth, _ = check_maps(S, "S", ndims=(3, 4), unit=self.unit_)
+        if truth.shape != expected:
+            raise ValueError(
+                f"S has shape {truth.shape}; expected {expected}, that of the signals."
+            )
         return -float(np.mean(relative_rmse(self.transform(D), truth)))
 
     # -- from parameters to a problem

@@ -55,6 +55,14 @@ class Frame:
         self.whole = self.source is None and periodic
         self.zoom = min(self.shape) / min(self.grid_shape)
 
+    @property
+    def seen(self):
+        """ndarray of bool of shape (h, w): True where a pixel is not hidden."""
+        if self.source is None:
+            return np.ones(self.shape, dtype=bool)
+        source = self.source.numpy()
+        return (source == np.arange(len(source))).reshape(self.shape)
+
     def extended(self, maps):
         """Maps (..., h, w) on the periodic grid, Tensor or ndarray; differentiable."""
         if isinstance(maps, np.ndarray):

@@ -58,13 +58,11 @@ def suppose(problem, n_choices, generator):
     ring = rings.of(fine).to(maps.device)
     spectrum = problem.spectrum * shift.exp()[..., ring]
     weight, step = wiener_filter(fine, spectrum, problem.noise)
-    modes = torch.fft.rfft2(maps) * weight + torch.fft.rfft2(normal(*maps.shape)) * step
-    found = torch.fft.irfft2(modes, s=maps.shape[-2:])
+    found = fine.filter(maps, weight) + fine.filter(normal(*maps.shape), step)
     # the power of the signal itself is drawn, not that of its law
     gain = (power / rings.power(found).clamp_min(torch.finfo(power.dtype).tiny)).sqrt()
-    modes = modes * rings.spread(gain)
     chosen = torch.randint(n_choices, (len(maps),), generator=generator).to(maps.device)
     return replace(
         problem, power=power, spectrum=spectrum, step=step, chosen=chosen,
-        wiener=torch.fft.irfft2(modes, s=maps.shape[-2:]),
+        wiener=rings.filter(found, rings.spread(gain)),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from skastro.separation.spectra import Rings, signal_spectrum
 
 PARTS = (
     "mixtures", "power", "uncertainty", "shared", "spectrum", "wiener", "step", "offset", "which",
+    "numbers",
 )  # fmt: skip
 
 __all__ = ["Problem", "draw", "pose", "wiener_filter"]
@@ -24,6 +25,8 @@ LEAST = 1e-3  # of the largest step of a mode: the least
 class Problem:
     """Mixtures of zero mean, and all that constraints may need beside the signal that is sought.
 
+    On the sphere, maps have one axis of pixels, modes one of harmonics, and rings are bands of degrees.
+
     Attributes
     ----------
     mixtures : Tensor of shape (n, n_channels, h, w)
@@ -32,7 +35,7 @@ class Problem:
         Of the contamination, those of the present era.
     describe : Description
         The statistics: ``describe(maps, which)``.
-    rings, fine : Rings
+    rings, fine : Rings or Degrees
         Wide ones, of which constraints are made, and narrow ones.
     power, uncertainty : Tensor of shape (n, n_channels, n_rings)
         Of the signal in the wide rings, and its relative standard deviation.
@@ -58,6 +61,8 @@ class Problem:
         Of maps that are not whole.
     which : Tensor of shape (n,)
         Numbers of the mixtures among those that the search began with.
+    numbers : Tensor of shape (n,)
+        Among all that were given.
     chosen : Tensor of shape (n,) or None
         For each mixture the sample that its contamination is taken to be; None: the mean of all.
     """
@@ -65,8 +70,8 @@ class Problem:
     mixtures: torch.Tensor
     samples: torch.Tensor
     describe: object
-    rings: Rings
-    fine: Rings
+    rings: object
+    fine: object
     power: torch.Tensor
     uncertainty: torch.Tensor
     shared: torch.Tensor
@@ -80,6 +85,7 @@ class Problem:
     exact: bool
     frame: object
     which: torch.Tensor
+    numbers: torch.Tensor
     chosen: torch.Tensor = None
 
     def rows(self, which):
@@ -95,6 +101,10 @@ class Problem:
         """Maps continued where pixels are hidden and beyond borders, as those of the mixtures are."""
         return maps if self.frame is None else self.frame.filled(maps)
 
+    def extended(self, maps):
+        """Maps as they are given on the grid of the search."""
+        return maps if self.frame is None else self.frame.extended(maps)
+
     def visible(self, maps):
         """Maps without the margin beyond their borders."""
         return maps if self.frame is None else self.frame.cut(maps)
@@ -104,7 +114,9 @@ class Problem:
         return self.describe(maps, self.which)
 
 
-def pose(mixtures, samples, describe, unit, offset, exact=False, frame=None):
+def pose(
+    mixtures, samples, describe, unit, offset, exact=False, frame=None, numbers=None, bands=None
+):
     """Make a `Problem`: estimate the spectra, and what a Wiener filter says with them.
 
     Parameters
@@ -117,6 +129,10 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, frame=None):
     exact : bool
     frame : Frame, optional
         The maps are on its grid.
+    numbers : Tensor of shape (n,), optional
+        None: all that were given are here.
+    bands : tuple of two Degrees, optional
+        Narrow ones and wide ones. None: `Rings` of the plane.
 
     Returns
     -------
@@ -124,8 +140,10 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, frame=None):
     scaled : Tensor of shape (n, n_channels, h, w)
         The mixtures filtered to the spectrum of the signal.
     """
-    shape = mixtures.shape[-2:]
-    fine, rings = Rings(shape), Rings(shape, growing=True)
+    if bands is None:
+        shape = mixtures.shape[-2:]
+        bands = Rings(shape), Rings(shape, growing=True)
+    fine, rings = bands
     of_mixture = fine.power(mixtures).double().cpu().numpy()
     of_samples = fine.power(samples).double().mean(0).cpu().numpy()
     smooth = np.empty_like(of_mixture)
@@ -165,14 +183,14 @@ def pose(mixtures, samples, describe, unit, offset, exact=False, frame=None):
 
     spectrum, of_samples = tensor(spectrum), tensor(of_samples)
     weight, step = wiener_filter(fine, spectrum, of_samples)
-    modes = torch.fft.rfft2(mixtures)
     have = fine.spread(tensor(of_mixture)).clamp_min(torch.finfo(mixtures.dtype).tiny)
+    which = torch.arange(len(mixtures), device=mixtures.device)
     problem = Problem(
         mixtures, samples, describe, rings, fine, tensor(power), tensor(uncertainty), tensor(shared),
-        rings.power(samples).mean(0), spectrum, of_samples, torch.fft.irfft2(modes * weight, s=shape), step,
-        unit, offset, exact, frame, torch.arange(len(mixtures), device=mixtures.device),
+        rings.power(samples).mean(0), spectrum, of_samples, fine.filter(mixtures, weight), step, unit, offset,
+        exact, frame, which, which if numbers is None else numbers,
     )  # fmt: skip
-    return problem, torch.fft.irfft2(modes * (fine.spread(spectrum) / have).sqrt(), s=shape)
+    return problem, fine.filter(mixtures, (fine.spread(spectrum) / have).sqrt())
 
 
 def wiener_filter(fine, spectrum, noise):
@@ -193,7 +211,7 @@ def wiener_filter(fine, spectrum, noise):
     signal, noise = fine.spread(spectrum), fine.spread(noise)
     weight = signal / (signal + noise).clamp_min(torch.finfo(signal.dtype).tiny)
     step = (weight * noise).clamp_min(0).sqrt()
-    step = torch.maximum(step, LEAST * step.amax((-2, -1), keepdim=True))
+    step = torch.maximum(step, LEAST * step.amax(tuple(range(2, step.ndim)), keepdim=True))
     return weight, step * fine.get("inside", step)
 
 
@@ -212,14 +230,11 @@ def draw(problem, drawn, generator):
     -------
     contamination : Tensor of shape (n, n_channels, h, w)
     """
-    h, w = problem.mixtures.shape[-2:]
     white = torch.randn(*problem.mixtures.shape[1:], generator=generator, dtype=torch.float64)
-    phases = torch.fft.rfft2(white)
-    phases = phases / phases.abs().clamp_min(1e-30) * (h * w) ** 0.5
-    phases = phases.to(
-        problem.mixtures.device, torch.promote_types(problem.step.dtype, torch.cfloat)
-    )
-    return torch.fft.irfft2(phases * problem.step * drawn, s=(h, w))
+    phases = problem.fine.phases(white)
+    like = torch.promote_types(problem.step.dtype, torch.cfloat)
+    phases = phases.to(problem.mixtures.device, like if phases.is_complex() else problem.step.dtype)
+    return problem.fine.synthesis(phases * problem.step * drawn)
 
 
 def _misfit(excess, scatter, prior, noise):

@@ -53,7 +53,7 @@ class Search:
     device: torch.device
     verbose: int
 
-    def find(self, maps, start, generator):
+    def find(self, maps, start, generator, numbers=None):
         """Signals in mixtures (n, n_channels, h, w).
 
         Parameters
@@ -62,6 +62,8 @@ class Search:
         start : ndarray of that shape, "data" or "smoothed"
             Where to begin.
         generator : torch.Generator
+        numbers : ndarray of int of shape (n,), optional
+            Of the mixtures among all that were given. None: they are all.
 
         Returns
         -------
@@ -70,7 +72,7 @@ class Search:
         stopped : bool
             Whether it was interrupted.
         """
-        problem = self._pose(maps)
+        problem = self._pose(maps, numbers)
         free = torch.ones_like(problem.step[0, 0])
         if isinstance(start, str):
             first = problem.mixtures if start == "data" else problem.wiener
@@ -85,7 +87,7 @@ class Search:
             first = (first - problem.offset) / problem.unit
         return self._run(problem, maps, first, self._eras(generator), free)
 
-    def sample(self, maps, generator):
+    def sample(self, maps, generator, numbers=None):
         """Signals that might be, one for each of the mixtures, of which several may be the same.
 
         Returns
@@ -93,7 +95,9 @@ class Search:
         signal, history, stopped
             As `find`.
         """
-        problem = suppose(self._pose(maps), min(self.n_samples, len(self.samples)), generator)
+        problem = suppose(
+            self._pose(maps, numbers), min(self.n_samples, len(self.samples)), generator
+        )
         samples, n_iter = self._eras(generator)[0]
         n_eras = 1 if self.exact else self.n_eras
         free = torch.ones_like(problem.step[0, 0])
@@ -103,7 +107,7 @@ class Search:
     def _tensor(self, values):
         return torch.from_numpy(np.ascontiguousarray(values, dtype=self.dtype)).to(self.device)
 
-    def _pose(self, maps):
+    def _pose(self, maps, numbers=None):
         unit, mean = self.scale[:, None, None], self._mean(maps)
         with torch.no_grad():
             mixtures = self.frame.extended(self._tensor((maps - mean) / unit))
@@ -111,9 +115,11 @@ class Search:
             describe = Description(self.recipe(mixtures.cpu().numpy()), mixtures)
             offset = self._tensor(mean - self.mean[:, None, None])
             frame = None if self.frame.whole else self.frame
-            return pose(mixtures, samples, describe, self._tensor(unit), offset, self.exact, frame)[
-                0
-            ]
+            if numbers is not None:
+                numbers = torch.from_numpy(numbers).to(self.device)
+            return pose(
+                mixtures, samples, describe, self._tensor(unit), offset, self.exact, frame, numbers
+            )[0]
 
     def _eras(self, generator):
         n = min(self.n_samples, len(self.samples))

@@ -8,14 +8,25 @@ from scipy.optimize import minimize
 from skastro.fourier_shells import FourierShells
 from skastro.scattering.map_statistics import Constants
 
-__all__ = ["Rings", "signal_spectrum"]
+__all__ = ["Bands", "Rings", "ring_edges", "signal_spectrum"]
 
 KNOTS = 14
 ROUGHNESS = 10.0  # weight of the squared second differences of the spline
 LEAST = 1e-9  # of the largest power: the least that is told from none
 
 
-class Rings(Constants):
+class Bands(Constants):
+    """Sets of modes by wave number: `labels` has that of each mode, `counts` how many are in each."""
+
+    def of(self, narrow):
+        """Number of the ring that each of `narrow` rings of the same maps lies in, Tensor (n_narrow,)."""
+        labels = np.where(narrow.labels >= 0, narrow.labels, len(narrow.counts))
+        starts = [labels[self.labels == i].min() for i in range(len(self.counts))]
+        ring = np.searchsorted(starts, np.arange(len(narrow.counts)), side="right") - 1
+        return torch.from_numpy(ring)
+
+
+class Rings(Bands):
     """Rings of the Fourier plane, up to its corners.
 
     Parameters
@@ -34,6 +45,8 @@ class Rings(Constants):
         Modes in each ring.
     labels : ndarray of int of shape (h, w // 2 + 1)
         Number of the ring of each mode of `torch.fft.rfft2`; -1 outside.
+    share : float
+        Modes over pixels, 1.
 
     Examples
     --------
@@ -45,16 +58,15 @@ class Rings(Constants):
     True
     """
 
+    share = 1.0
+
     def __init__(self, shape, growing=False):
         super().__init__()
         self.shape = (h, w) = tuple(int(n) for n in shape)
         side = min(h, w)
         k = side * np.hypot(np.fft.fftfreq(h)[:, None], np.fft.rfftfreq(w))
         last = int(np.ceil(k.max())) + 1
-        edges = np.arange(1, last + 1)
-        if growing:
-            parts = [range(1, 16), range(16, 32, 2), range(32, 64, 4), range(64, last + 8, 8)]
-            edges = np.concatenate([np.array(part, dtype=int) for part in parts])
+        edges = ring_edges(last, growing)
         # of long sides, what is larger than the short one is in no ring
         shells = FourierShells(self.shape, pixel_size=1.0 / side, bounds=edges - 0.5)
         self.counts, self.wavenumbers = shells.n_modes.astype(float), shells.k
@@ -75,17 +87,31 @@ class Rings(Constants):
         empty = power.new_zeros(*power.shape[:-1], len(self.counts))
         return empty.index_add(-1, index, power * weight)
 
-    def of(self, narrow):
-        """Number of the ring that each of `narrow` rings of the same maps lies in, Tensor (n_narrow,)."""
-        labels = np.where(narrow.labels >= 0, narrow.labels, len(narrow.counts))
-        starts = [labels[self.labels == i].min() for i in range(len(self.counts))]
-        ring = np.searchsorted(starts, np.arange(len(narrow.counts)), side="right") - 1
-        return torch.from_numpy(ring)
-
     def spread(self, values):
         """Values (..., n_rings) on the half plane of `torch.fft.rfft2`, 0 at what no ring has."""
         plane = values[..., self.get("index", values)]
         return plane.unflatten(-1, (self.shape[0], -1)) * self.get("inside", values)
+
+    def filter(self, maps, gain):
+        """Maps with their modes multiplied by a gain (..., h, w // 2 + 1)."""
+        return self.synthesis(torch.fft.rfft2(maps) * gain)
+
+    def phases(self, maps):
+        """Modes of maps, each with the modulus that white noise has on average."""
+        modes = torch.fft.rfft2(maps)
+        return modes / modes.abs().clamp_min(1e-30) * (self.shape[0] * self.shape[1]) ** 0.5
+
+    def synthesis(self, modes):
+        """Maps of modes (..., h, w // 2 + 1)."""
+        return torch.fft.irfft2(modes, s=self.shape)
+
+
+def ring_edges(last, growing):
+    """First wave number of each ring from 1 to `last`, whole numbers, and of what is beyond."""
+    if not growing:
+        return np.arange(1, last + 1)
+    parts = [range(1, 16), range(16, 32, 2), range(32, 64, 4), range(64, last + 8, 8)]
+    return np.concatenate([np.array(part, dtype=int) for part in parts])
 
 
 def signal_spectrum(mixture, contamination, wavenumbers, counts):

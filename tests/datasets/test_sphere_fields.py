@@ -61,9 +61,9 @@ def test_power_of_each_degree():
 
 
 def _angles(nside):
-    from skastro.datasets.sphere_fields import _rings
+    from skastro.healpix import ring_layout
 
-    z, _, sizes, first = _rings(nside)
+    z, _, sizes, first = ring_layout(nside)
     phi = np.concatenate(
         [f + 2 * np.pi * np.arange(n) / n for f, n in zip(first, sizes, strict=True)]
     )

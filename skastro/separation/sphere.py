@@ -1,0 +1,382 @@
+"""`SphericalSeparator`: mixtures on the sphere to the signal in them."""
+
+import warnings
+from math import isqrt
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skastro.base import draw_seed, resolve_device, row_blocks
+from skastro.healpix import check_nside, check_sphere_maps, ring_of_nested
+from skastro.scattering import SphericalScatteringTransform
+from skastro.scattering.sphere import check_sphere_scales
+from skastro.separation.constraints import (
+    Constraint,
+    MixtureConstraint,
+    SpectrumConstraint,
+    WienerConstraint,
+)
+from skastro.separation.descent import Interrupted, separate
+from skastro.separation.description import Description
+from skastro.separation.harmonics import Degrees, SphericalHarmonics
+from skastro.separation.problem import draw, pose
+
+__all__ = ["SphericalSeparator"]
+
+LEAST_SAMPLES = 2
+SMALLEST, LARGEST = 4, 64  # nside: of the statistics, and of the tables of harmonics
+# bytes of work for a byte of a mixture: wavelet fields of all scales, their gradients, the search
+OVERHEAD = 2000
+
+
+class SphericalSeparator(TransformerMixin, BaseEstimator):
+    r"""Take mixtures d = s + c on the sphere apart, from the data and samples of the contamination c alone.
+
+    What `StatisticalSeparator` is to maps of the plane, with the statistics of
+    `SphericalScatteringTransform` and with spherical harmonics in the place of Fourier modes [1]_: the search
+    starts from a Wiener filter with estimated spectra :math:`C_l`, and each harmonic moves in units of what
+    the filter does not know of it. Needs astropy-healpix: ``pip install 'skastro[sphere]'``.
+
+    Parameters
+    ----------
+    statistics : SphericalScatteringTransform or None, default=None
+        A recipe; of its `order` there is no use. None: of all scales that fit, averaged over orientations.
+    constraints : list of Constraint or None, default=None
+        None: `MixtureConstraint`, `SpectrumConstraint` and `WienerConstraint` (of weight 8).
+    max_degree : int or None, default=None
+        The largest degree l of the signal, at most 2 nside, beyond which the pixels tell harmonics badly
+        apart; what is finer goes with the contamination. None: 2 nside.
+    n_samples : int, default=16
+        Samples of the contamination in an era, drawn from those of `fit`.
+    n_octaves_drawn : int, default=1
+        Octaves of the largest scales (1: the dipole) of which the contamination is a random draw: it is so
+        much smaller than the signal that nothing tells it. 0: none.
+    schedule : {"eras", "exact"}, default="eras"
+        Whether averages over samples are taken as an era begins, or at each gradient.
+    n_eras : int, default=3
+        Of "exact" there is one, of as many iterations in all.
+    max_iter : int, default=30
+        Iterations of an era.
+    tolerance : float, default=1e-3
+        An era ends when 10 iterations together have lowered the loss by less than this part.
+    order : {"ring", "nested"}, default="ring"
+        Of the pixels.
+    max_memory : int, default=2**30
+        Memory for the work on a block of mixtures, in bytes; of one map at least.
+    dtype : {"float32", "float64"}, default="float32"
+    device : str, default="auto"
+        "cpu", "cuda", "mps"...; "auto" takes the fastest there is.
+    verbose : int, default=0
+        1 shows a progress bar with the loss of each constraint.
+    random_state : int, RandomState or None, default=None
+        Of the samples in each era and of the draw at the largest scales.
+
+    Attributes
+    ----------
+    contamination_ : ndarray of the shape of the mixtures
+        What `transform` has taken off the last mixtures.
+    history_ : list of dict
+        Of the last `transform`: for each era and constraint the losses, an ndarray (n,).
+    samples_ : ndarray of shape (n_samples, n_channels, n_pixels)
+        Of the contamination, without their mean.
+    scale_ : ndarray of shape (n_channels,)
+        Their standard deviation.
+    n_channels_in_ : int
+    nside_ : int
+    max_degree_ : int
+
+    See Also
+    --------
+    StatisticalSeparator : Maps of the plane.
+
+    References
+    ----------
+    .. [1] Delouis, Allys, Gauvrit & Boulanger, "Non-Gaussian modelling and statistical denoising of Planck
+       dust polarisation full-sky maps using scattering transforms", A&A 668, A122 (2022).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skastro.datasets import make_sphere_fields
+    >>> from skastro.separation import SphericalSeparator
+    >>> signal = make_sphere_fields(1, 8, "lognormal", random_state=0).maps
+    >>> noise = np.random.default_rng(0).normal(size=(11, 768))
+    >>> separator = SphericalSeparator(max_iter=5, n_eras=1, random_state=0, device="cpu")
+    >>> found = separator.fit(noise[1:]).transform(signal + noise[:1])
+    >>> bool(np.std(found - signal) < 0.7 * np.std(noise[:1]))
+    True
+    """
+
+    _parameter_constraints = {
+        "statistics": [SphericalScatteringTransform, None],
+        "constraints": [list, tuple, None],
+        "max_degree": [Interval(Integral, 4, None, closed="left"), None],
+        "n_samples": [Interval(Integral, LEAST_SAMPLES, None, closed="left")],
+        "n_octaves_drawn": [Interval(Integral, 0, None, closed="left")],
+        "schedule": [StrOptions({"eras", "exact"})],
+        "n_eras": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tolerance": [Interval(Real, 0, None, closed="left")],
+        "order": [StrOptions({"ring", "nested"})],
+        "max_memory": [Interval(Integral, 1, None, closed="left")],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "device": [str, torch.device],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        statistics=None,
+        *,
+        constraints=None,
+        max_degree=None,
+        n_samples=16,
+        n_octaves_drawn=1,
+        schedule="eras",
+        n_eras=3,
+        max_iter=30,
+        tolerance=1e-3,
+        order="ring",
+        max_memory=2**30,
+        dtype="float32",
+        device="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.statistics = statistics
+        self.constraints = constraints
+        self.max_degree = max_degree
+        self.n_samples = n_samples
+        self.n_octaves_drawn = n_octaves_drawn
+        self.schedule = schedule
+        self.n_eras = n_eras
+        self.max_iter = max_iter
+        self.tolerance = tolerance
+        self.order = order
+        self.max_memory = max_memory
+        self.dtype = dtype
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, C, y=None):
+        """Keep samples of the contamination.
+
+        Parameters
+        ----------
+        C : array-like of shape (n, n_pixels) or (n, n_channels, n_pixels)
+            Two or more HEALPix maps of 12 nside^2 pixels without any signal, better 20.
+        y : ignored
+
+        Returns
+        -------
+        self : SphericalSeparator
+
+        Raises
+        ------
+        ValueError
+            Fewer than two samples; a number of pixels that is not 12 nside^2 for a power of 2 from 4 to 64;
+            maps that are not finite and real, or constant; a `max_degree` beyond 2 nside.
+        """
+        samples, self.unit_ = check_sphere_maps(C, "C")
+        if len(samples) < LEAST_SAMPLES:
+            raise ValueError(
+                f"C has {len(samples)} sample of the contamination; expected at least {LEAST_SAMPLES}, which "
+                "the normalisation by their variance needs."
+            )
+        self.nside_ = check_nside(isqrt(samples.shape[2] // 12))
+        if not SMALLEST <= self.nside_ <= LARGEST:
+            raise ValueError(f"C has nside {self.nside_}; expected {SMALLEST} to {LARGEST}.")
+        finest = 2 * self.nside_
+        self.max_degree_ = finest if self.max_degree is None else self.max_degree
+        if self.max_degree_ > finest:
+            raise ValueError(f"max_degree={self.max_degree!r}; expected at most {finest}, 2 nside.")
+        self.n_channels_in_ = samples.shape[1]
+        self.n_dim_ = np.ndim(C)
+        self.mean_ = samples.mean(axis=(0, 2), dtype=np.float64)
+        self.scale_ = samples.std(axis=(0, 2), dtype=np.float64)
+        self.samples_ = (samples - self.mean_[:, None]).astype(self.dtype)
+        return self
+
+    def transform(self, D):
+        """Find the signal in each mixture.
+
+        Parameters
+        ----------
+        D : array-like of shape (n, n_pixels) or (n, n_channels, n_pixels)
+            Of the pixels and channels of the samples in `fit`, and in a unit that converts to theirs.
+
+        Returns
+        -------
+        signal : ndarray of the shape of `D`, of `dtype`
+            Of degrees up to `max_degree_`; `contamination_` has the rest.
+
+        Raises
+        ------
+        ValueError
+            Mixtures of another size, number of channels or unit than the samples, that are not finite, or
+            constant; constraints that are none.
+
+        Warns
+        -----
+        UserWarning
+            The contamination is stronger than a mixture.
+        ConvergenceWarning
+            The search was interrupted: the signal is the best until then.
+        """
+        check_is_fitted(self)
+        maps, _ = check_sphere_maps(
+            D, "D", n_channels=self.n_channels_in_, n_pixels=12 * self.nside_**2, unit=self.unit_
+        )
+        shape = np.shape(D)
+        constraints = self._constraints()
+        self._compare(maps)
+        seed = draw_seed(self.random_state)
+        bands = self._bands()
+        signal, self.history_ = maps.astype(self.dtype), []
+        for rows in row_blocks(len(maps), self._row_bytes, self.max_memory):
+            signal[rows], history, stopped = self._separate(
+                maps[rows], constraints, bands, seed, rows.start
+            )
+            self.history_ = _joined(self.history_, history)
+            if stopped:
+                warnings.warn(
+                    f"transform was interrupted: {rows.stop} of {len(maps)} signals are the best until then, "
+                    "the others their mixtures.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+                break
+        self.contamination_ = (maps - signal).astype(self.dtype).reshape(shape)
+        return signal.reshape(shape)
+
+    def score(self, D, S):
+        """Minus the root mean square error of the signals, in standard deviations of the true ones.
+
+        Parameters
+        ----------
+        D : array-like of shape (n, n_pixels) or (n, n_channels, n_pixels)
+        S : array-like of the shape of `D`
+            The signals.
+
+        Returns
+        -------
+        score : float
+            Mean over maps and channels; 0 is perfect.
+        """
+        truth, _ = check_sphere_maps(S, "S", unit=self.unit_)
+        if np.shape(S) != np.shape(D):
+            raise ValueError(f"S has shape {np.shape(S)}; expected {np.shape(D)}, that of D.")
+        found = self.transform(D).reshape(truth.shape)
+        error = np.square(found - truth, dtype=np.float64).mean(2)
+        return -float(np.mean(np.sqrt(error / truth.var(2, dtype=np.float64))))
+
+    def _constraints(self):
+        if self.constraints is None:
+            return [MixtureConstraint(), SpectrumConstraint(), WienerConstraint(8.0)]
+        constraints = list(self.constraints)
+        if not constraints or not all(isinstance(one, Constraint) for one in constraints):
+            raise ValueError(f"constraints={self.constraints!r}; expected at least one Constraint.")
+        return constraints
+
+    @property
+    def _device(self):
+        return resolve_device(self.device, self.dtype)
+
+    @property
+    def _row_bytes(self):
+        pixels = self.n_channels_in_ * 12 * self.nside_**2
+        return pixels * np.dtype(self.dtype).itemsize * OVERHEAD
+
+    def _compare(self, maps):
+        """Warn of mixtures that vary less than what is to be taken off."""
+        variance = maps.var(axis=2, dtype=np.float64)
+        ratio = variance / self.scale_**2
+        i, c = np.unravel_index(ratio.argmin(), ratio.shape)
+        if ratio[i, c] < 1:
+            warnings.warn(
+                f"the contamination has a variance of {self.scale_[c] ** 2:.4g}, more than the "
+                f"{variance[i, c]:.4g} of mixture {i}, channel {c}: hardly any signal can be told.",
+                stacklevel=3,
+            )
+
+    def _bands(self):
+        """Degrees one by one, and in wide bands."""
+        harmonics = SphericalHarmonics(self.nside_, self.max_degree_, self.order)
+        return Degrees(harmonics), Degrees(harmonics, growing=True)
+
+    def _describe(self, mixtures):
+        if self.statistics is None:
+            recipe = SphericalScatteringTransform(check_sphere_scales(None, self.nside_))
+        else:
+            recipe = clone(self.statistics)
+        recipe.set_params(order="nested", dtype=self.dtype, device=str(self._device))
+        pixels = np.arange(mixtures.shape[-1])
+        if self.order == "ring":
+            pixels = ring_of_nested(self.nside_)
+        pixels = torch.from_numpy(pixels).to(mixtures.device)
+        return Description(recipe.fit(mixtures[..., pixels].cpu().numpy()), mixtures, pixels=pixels)
+
+    def _separate(self, maps, constraints, bands, seed, begin):
+        """Signals in some mixtures, history, and whether it was interrupted."""
+        device = self._device
+        unit, mean = self.scale_[:, None], maps.mean(axis=2, keepdims=True, dtype=float)
+        offset = mean - self.mean_[:, None]
+
+        def tensor(values):
+            return torch.from_numpy(np.ascontiguousarray(values, dtype=self.dtype)).to(device)
+
+        mixtures = tensor((maps - mean) / unit)
+        exact = self.schedule == "exact"
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            problem, _ = pose(
+                mixtures,
+                tensor(self.samples_ / unit),
+                self._describe(mixtures),
+                tensor(unit),
+                tensor(offset),
+                exact,
+                numbers=begin + torch.arange(len(maps), device=device),
+                bands=bands,
+            )
+            degree = problem.fine.get("radius", mixtures)
+            drawn = (degree >= 1) & (degree < 2**self.n_octaves_drawn)
+            first = problem.wiener
+            if self.n_octaves_drawn:
+                first = first - draw(problem, drawn, generator)
+        n = min(self.n_samples, len(self.samples_))
+        n_eras = 1 if exact else self.n_eras
+        eras = [
+            (
+                torch.randperm(len(self.samples_), generator=generator)[:n].to(device),
+                self.max_iter * self.n_eras // n_eras,
+            )
+            for _ in range(n_eras)
+        ]
+        history, stopped = [], False
+        try:
+            signal, history = separate(
+                problem, constraints, first, eras, tolerance=self.tolerance,
+                free=(~drawn).to(mixtures), verbose=self.verbose,
+            )  # fmt: skip
+        except Interrupted as end:
+            signal, stopped = end.signal, True
+        return (signal.cpu().numpy() * unit + offset).astype(self.dtype), history, stopped
+
+
+def _joined(history, more):
+    """Losses of one block after those of others."""
+    if not history or not more:
+        return history or more
+    return [
+        {name: np.concatenate([own, other[name]]) for name, own in era.items()}
+        for era, other in zip(history, more, strict=True)
+    ]
