@@ -10,13 +10,17 @@ from skastro.separation.constraints import (
     WienerConstraint,
 )
 from skastro.separation.estimator import StatisticalSeparator
+from skastro.separation.networks import MixtureAutoencoder
+from skastro.separation.unsupervised import ScatteringMixtureModel
 
 __all__ = [
     "Constraint",
     "ContaminationConstraint",
     "IndependenceConstraint",
+    "MixtureAutoencoder",
     "MixtureConstraint",
     "PixelConstraint",
+    "ScatteringMixtureModel",
     "SpectrumConstraint",
     "StatisticalSeparator",
     "WienerConstraint",
