@@ -64,10 +64,12 @@ class ReducedStatistics(TransformerMixin, BaseEstimator):
         self.statistics_ = self.recipe().fit(X)
         table = self._describe(X)
         self.scaler_ = StandardScaler().fit(table)
-        self.pca_ = PCA(svd_solver="full").fit(self.scaler_.transform(table))
-        n_found = int((self.pca_.explained_variance_ > LEAST_VARIANCE).sum())
-        if n_found == 0:
+        standard = self.scaler_.transform(table)
+        # the scaler leaves alone what doesn't vary
+        if standard.var(axis=0).max() < LEAST_VARIANCE:
             raise ValueError("X has maps with the same statistics; expected some that differ.")
+        self.pca_ = PCA(svd_solver="full").fit(standard)
+        n_found = int((self.pca_.explained_variance_ > LEAST_VARIANCE).sum())
         self.n_features_ = min(self.n_features, n_found)
         return self
 

@@ -49,7 +49,7 @@ class ScatteringMixtureModel(
     statistics : ScatteringTransform or None, default=None
         A recipe, of any family. None: the logarithms of "wst", averaged over orientations, which see how
         strong a patch is too; give patches of unit variance if that should not count.
-    n_statistics : int, default=8
+    n_statistics : int, default=12
         Principal components of the statistics that are kept, or as many as there are.
     n_latent : int, default=4
         Size of the latent space.
@@ -150,7 +150,7 @@ class ScatteringMixtureModel(
         n_components=3,
         statistics=None,
         *,
-        n_statistics=8,
+        n_statistics=12,
         n_latent=4,
         network=None,
         n_init=3,
@@ -214,9 +214,10 @@ class ScatteringMixtureModel(
         """
         anew = not (self.warm_start and hasattr(self, "net_"))
         maps = self._read(X, anew)
-        if len(maps) < ROWS_PER_COMPONENT * self.n_components:
+        least = ROWS_PER_COMPONENT * self.n_components
+        if len(maps) < least:
             raise ValueError(
-                f"X has {len(maps)} patches; expected at least {ROWS_PER_COMPONENT * self.n_components}, "
+                f"X has {len(maps)} patches (n_samples={len(maps)}); expected at least {least}, "
                 f"{ROWS_PER_COMPONENT} for each of {self.n_components} components."
             )
         if anew:
@@ -304,7 +305,7 @@ class ScatteringMixtureModel(
             Of the size and channels seen in `fit`, and in a unit that converts to its.
         component : int
         scale : float, default=1.0
-            Factor of the samples about their mean, where the component is weaker or stronger in the mixtures.
+            Factor of the samples, where the component is weaker or stronger in the mixtures.
 
         Returns
         -------
@@ -332,14 +333,13 @@ class ScatteringMixtureModel(
             )
         shape = np.shape(X)
         maps = self._read(X, anew=False)
-        mean = samples.mean(axis=(0, 2, 3), keepdims=True)
         if self.separator is None:
             separator = StatisticalSeparator(
                 dtype=self.dtype, device=self.device, random_state=draw_seed(self.random_state)
             )
         else:
             separator = clone(self.separator)
-        rest = separator.fit(mean + scale * (samples - mean)).transform(maps)
+        rest = separator.fit(scale * samples).transform(maps)
         return separator.contamination_.reshape(shape), rest.reshape(shape)
 
     # -- from patches to reduced statistics
