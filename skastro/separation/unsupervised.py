@@ -54,9 +54,10 @@ class ScatteringMixtureModel(
     n_latent : int, default=4
         Size of the latent space.
     network : callable or None, default=None
-        A recipe: called with `n_features`, `n_latent` and `n_components` it returns a module that gives a
-        `Variational` for a batch. None: `MixtureAutoencoder`; then ``network__hidden`` is searchable with
-        ``network=MixtureAutoencoder()``.
+        A recipe: called with `n_features`, `n_latent` and `n_components` it returns a module with the methods
+        `encode` and `set_prior` and the attribute `prior` of the default, which gives a `Variational` for a
+        batch. None: `MixtureAutoencoder`, of which ``network=MixtureAutoencoder()`` makes
+        ``network__hidden`` searchable.
     n_init : int, default=3
         Trainings from different weights and mixtures.
     separator : StatisticalSeparator or None, default=None

@@ -203,6 +203,19 @@ def test_warm_start_goes_on():
         model.set_params(n_components=2).fit(MAPS)
 
 
+def straight(n_features, n_latent, n_components):
+    """A network without hidden layers."""
+    return MixtureAutoencoder(hidden=())(n_features, n_latent, n_components)
+
+
+def test_other_networks_and_no_patches_held_out():
+    options = QUICK | {"network": straight, "validation_fraction": None, "patience": 5}
+    model = ScatteringMixtureModel(**options).fit(MAPS)
+    assert "valid_loss" not in model.history_[0]
+    assert model.evidences_[0] == pytest.approx(model.score(MAPS), abs=1e-3)
+    assert adjusted_rand_score(KIND, model.labels_) > 0.9
+
+
 class Impatient(Callback):
     def on_epoch_begin(self, net, **kwargs):
         if len(net.history) > 2:
