@@ -22,7 +22,7 @@ from skastro.scattering import ScatteringTransform
 from skastro.separation import MixtureAutoencoder, ScatteringMixtureModel, StatisticalSeparator
 from skastro.separation.mixture import MixtureNet
 
-QUICK = {"n_init": 1, "max_epochs": 24, "random_state": 0, "device": "cpu"}
+QUICK = {"n_init": 1, "n_statistics": 8, "max_epochs": 24, "random_state": 0, "device": "cpu"}
 SIDE = 16
 
 
@@ -40,7 +40,7 @@ MAPS, KIND = kinds()
 
 @pytest.fixture(scope="module")
 def model():
-    return ScatteringMixtureModel(**QUICK).fit(MAPS)
+    return ScatteringMixtureModel(random_state=0, device="cpu").fit(MAPS)
 
 
 class Features(MixtureNet):
@@ -96,7 +96,8 @@ def test_kinds_of_maps_are_told_apart(model):
     np.testing.assert_allclose(probabilities.sum(1), 1.0, rtol=1e-12)
     assert (probabilities.argmax(1) == model.predict(fresh)).all()
     assert (model.predict(MAPS) == model.labels_).all()
-    assert (ScatteringMixtureModel(**QUICK).fit_predict(MAPS) == model.labels_).all()
+    quick = ScatteringMixtureModel(**QUICK)
+    assert (quick.fit_predict(MAPS) == quick.predict(MAPS)).all()
     assert (np.diff(model.weights_) <= 0).all() and model.weights_.sum() == pytest.approx(1.0)
 
 
@@ -131,7 +132,7 @@ def test_score_is_the_evidence_of_like_maps(model):
     score = model.score(fresh)
     assert score > model.score(fresh[::-1, ::-1].transpose(0, 2, 1) * 3) + 1
     assert model.score(MAPS) == pytest.approx(model.score(MAPS))
-    assert max(model.evidences_) > -20 and len(model.evidences_) == 1
+    assert len(model.evidences_) == 3 and max(model.evidences_) > -25
 
 
 def test_random_state_fixes_all_and_leaves_the_global_state():
