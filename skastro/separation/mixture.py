@@ -15,7 +15,7 @@ __all__ = ["MixtureNet"]
 
 # weight of the divergence while the latent space is found, before there is a mixture
 FIRST_KL_WEIGHT = 0.3
-# part of the epochs that this takes
+# epochs that this takes, in parts of those that follow
 FIRST_PART = 1 / 3
 # numbers of the network at work for each number of a row: draws of the latent vector
 OVERHEAD = 512
@@ -46,7 +46,8 @@ class MixtureNet(NetEstimator):
             seed = int(rng.integers(2**31 - 1))
             if anew:
                 self._find_latent_space(features, rows, seed)
-            self._train(features, features, rows=rows, seed=seed, reset=False)
+            if not (anew and self.net_.interrupted_):
+                self._train(features, features, rows=rows, seed=seed, reset=False)
             self.evidences_.append(float(self._evidence(held_out).mean()))
             # a training that failed has no number
             found = np.nan_to_num(self.evidences_[-1], nan=-np.inf)

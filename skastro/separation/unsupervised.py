@@ -67,7 +67,7 @@ class ScatteringMixtureModel(
     lr : float, default=5e-3
         Highest learning rate.
     max_epochs : int, default=150
-        A third of them finds the latent space.
+        With the mixture; a third as many before them find the latent space.
     batch_size : int, default=128
     batch_growth : float, default=1.0
         Ratio of the last epoch's batch size to the first's.
