@@ -3,7 +3,7 @@ Phases of atomic hydrogen that nobody labelled
 ==============================================
 
 Patches of the 21-cm line show warm gas, cold gas or noise, and mostly more than one of them. None is
-labelled and none is ever seen alone: their kinds are found from the texture.
+labelled: their kinds are found from strength and texture.
 """
 
 # %%
@@ -74,7 +74,8 @@ of = {one: int(table[:, j].argmax()) for j, one in enumerate(names)}
 
 # %%
 # The latent space, in the plane of its two largest variances: on the left with the Gaussians that were
-# found (one and two standard deviations), on the right with the true mass fraction of the cold gas.
+# found (one and two standard deviations; the uncertainty of each patch is part of them), on the right with
+# the true mass fraction of the cold gas.
 
 latent = model.transform(patches)
 _, _, axes_of = np.linalg.svd(latent - latent.mean(0), full_matrices=False)

@@ -1,7 +1,7 @@
 """`ScatteringMixtureModel`: kinds of maps in many patches that nobody labelled, by scattering statistics."""
 
 import copy
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -311,7 +311,7 @@ class ScatteringMixtureModel(
         Returns
         -------
         part, rest : ndarray of the shape of `X`
-            The component, and the mixtures without it; their sum is `X`.
+            The component, and the mixtures without it, in the unit of `fit`; their sum is `X`.
 
         Raises
         ------
@@ -324,7 +324,7 @@ class ScatteringMixtureModel(
             raise ValueError(f"component={component!r}; expected an integer.")
         if not 0 <= component < n_components:
             raise ValueError(f"component={component}; expected 0 to {n_components - 1}.")
-        if not (np.isscalar(scale) and np.isfinite(scale) and scale > 0):
+        if not (isinstance(scale, Real) and np.isfinite(scale) and scale > 0):
             raise ValueError(f"scale={scale!r}; expected a positive number.")
         samples = self.samples_[component]
         if len(samples) < LEAST_SAMPLES:

@@ -256,8 +256,9 @@ def test_noise_that_nobody_labelled_is_taken_off():
     ):
         with pytest.raises(ValueError, match=message):
             model.separate(maps[:2], wrong)
-    with pytest.raises(ValueError, match="scale=0; expected a positive"):
-        model.separate(maps[:2], quiet, scale=0)
+    for scale in (0, -1.0, np.nan, "2"):
+        with pytest.raises(ValueError, match="scale=.*; expected a positive"):
+            model.separate(maps[:2], quiet, scale=scale)
     model.samples_[quiet] = model.samples_[quiet][:1]
     with pytest.raises(
         ValueError, match="has 1 patches of a probability above 0.9; expected at least 2"
