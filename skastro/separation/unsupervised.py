@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from skastro.base import NetEstimator, draw_seed, resolve_device
 from skastro.maps import check_maps, refuse_constant
 from skastro.scattering import ScatteringTransform
-from skastro.separation.estimator import LEAST_SAMPLES, StatisticalSeparator
+from skastro.separation.estimator import StatisticalSeparator
 from skastro.separation.mixture import MixtureNet
 from skastro.separation.networks import MixtureAutoencoder
 from skastro.separation.reduced import ReducedStatistics
@@ -28,6 +28,8 @@ __all__ = ["ScatteringMixtureModel"]
 
 # patches without which nothing is learnt of a component
 ROWS_PER_COMPONENT = 4
+# of a component, for a separator
+LEAST_SAMPLES = 2
 # probability from which a patch may stand for its component
 SURE = 0.9
 
