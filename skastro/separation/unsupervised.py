@@ -288,7 +288,8 @@ class ScatteringMixtureModel(
         """Mean evidence of patches: a lower bound of the logarithm of their likelihood, in nats.
 
         It is a density of the reduced statistics, whose scales are those of `fit`: it compares numbers of
-        components or widths of the network, not families of statistics.
+        components or widths of the network, not families of statistics. With more components than there are
+        kinds it hardly grows.
 
         Parameters
         ----------

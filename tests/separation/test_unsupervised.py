@@ -135,6 +135,15 @@ def test_score_is_the_evidence_of_like_maps(model):
     assert len(model.evidences_) == 3 and max(model.evidences_) > -25
 
 
+def test_score_grows_up_to_the_number_of_kinds():
+    fresh, _ = kinds(random_state=1)
+    options = QUICK | {"max_epochs": 60}
+    two, three, five = (
+        ScatteringMixtureModel(n, **options).fit(MAPS).score(fresh) for n in (2, 3, 5)
+    )
+    assert three > two + 0.2 and three > five
+
+
 def test_random_state_fixes_all_and_leaves_the_global_state():
     before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     options = QUICK | {"max_epochs": 6}
