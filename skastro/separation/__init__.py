@@ -11,8 +11,10 @@ from skastro.separation.constraints import (
 )
 from skastro.separation.cross import CrossConstraint
 from skastro.separation.estimator import StatisticalSeparator
+from skastro.separation.networks import MixtureAutoencoder
 from skastro.separation.regions import LocalConstraint
 from skastro.separation.sphere import SphericalSeparator
+from skastro.separation.unsupervised import ScatteringMixtureModel
 
 __all__ = [
     "Constraint",
@@ -20,8 +22,10 @@ __all__ = [
     "CrossConstraint",
     "IndependenceConstraint",
     "LocalConstraint",
+    "MixtureAutoencoder",
     "MixtureConstraint",
     "PixelConstraint",
+    "ScatteringMixtureModel",
     "SpectrumConstraint",
     "SphericalSeparator",
     "StatisticalSeparator",
