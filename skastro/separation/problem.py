@@ -17,7 +17,8 @@ __all__ = ["Problem", "draw", "pose", "wiener_filter"]
 
 NEIGHBOURS = 2  # rings on each side that tell how far a smooth spectrum is from the true one
 LEAST_TOLD = 0.5  # of a power that is not seen at all, in modes
-MISFIT = 0.15  # of a smooth spectrum, relative, where nothing tells it
+MISFIT = 0.15  # of a smooth spectrum in a ring, relative, where nothing tells it
+LEVEL = 0.3  # the same of all rings around together: seen in intervals of the power that hold the truth
 LEAST = 1e-3  # of the largest step of a mode: the least
 
 
@@ -163,7 +164,7 @@ def pose(
     # what the rings of an octave around tell of the smooth spectrum, by Fisher's information
     told = 0.5 * fine.counts * (smooth / np.maximum(smooth + of_samples, 1e-300)) ** 2
     octave = np.abs(np.log2(fine.wavenumbers[:, None] / fine.wavenumbers)) <= 0.5
-    unsure = 1.0 / np.maximum((told @ octave.T) @ gather.T, LEAST_TOLD) + MISFIT**2
+    unsure = 1.0 / np.maximum((told @ octave.T) @ gather.T, LEAST_TOLD) + LEVEL**2
     of_prior = (scatter + _misfit(whole - noise - prior, scatter, prior, noise)) * prior**2
     both = np.maximum(of_difference + of_prior, np.finfo(float).tiny)
     power = (prior * of_difference + (whole - noise) * of_prior) / both
