@@ -16,6 +16,8 @@ class Description:
     recipe : ScatteringTransform
         Fitted, of the size of the mixtures.
     mixtures : Tensor of shape (n, n_channels, h, w)
+    linear : bool, default=True
+        False leaves logarithms as they are: of maps that have statistics asked for, no power is negative.
 
     Attributes
     ----------
@@ -38,13 +40,15 @@ class Description:
     (True, 'P00[j1=0,l1=0]', 1.0)
     """
 
-    def __init__(self, recipe, mixtures):
+    def __init__(self, recipe, mixtures, linear=True):
         if recipe.output == "local":
             raise ValueError("statistics has output='local'; expected 'global'.")
         self.recipe = recipe
         self.module = recipe.statistics_.to(mixtures.device)
         logs = np.zeros(len(self.module.names), dtype=bool)
         for family, rows in zip(self.module.families, self.module.sets, strict=True):
+            if not linear:
+                break
             if family == "covariance":
                 plain = _without_channels(self.module.names[rows])
                 logs[rows] = [name.startswith(("P00", "S1[")) for name in plain]
