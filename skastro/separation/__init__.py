@@ -10,6 +10,7 @@ from skastro.separation.constraints import (
     WienerConstraint,
 )
 from skastro.separation.estimator import StatisticalSeparator
+from skastro.separation.posterior import SimulationRanks, StatisticPosterior
 
 __all__ = [
     "Constraint",
@@ -17,7 +18,9 @@ __all__ = [
     "IndependenceConstraint",
     "MixtureConstraint",
     "PixelConstraint",
+    "SimulationRanks",
     "SpectrumConstraint",
+    "StatisticPosterior",
     "StatisticalSeparator",
     "WienerConstraint",
 ]

@@ -1,0 +1,563 @@
+"""`StatisticPosterior`: what is known of the statistics of the signal in one mixture, with error bars."""
+
+import copy
+import warnings
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import chisquare
+from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from skastro.base import NetEstimator, draw_seed, resolve_device
+from skastro.density import MixtureDensityLoss, MixtureDensityNetwork
+from skastro.maps import check_maps, refuse_constant
+from skastro.scattering import ScatteringTransform
+from skastro.separation.prior import BoxedPrior, ReducedSpace
+from skastro.separation.simulator import Simulator
+
+__all__ = ["SimulationRanks", "StatisticPosterior"]
+
+LEAST_SAMPLES = 2
+
+PILOT_STEPS = 30
+DRAWN = 20_000  # of a posterior, to see where it has mass
+FEATURES = 2  # per component: what the density is conditioned on
+BINS = 10  # of the ranks
+CHANCE = 0.01  # below: the ranks are not uniform
+
+
+class SimulationRanks(NamedTuple):
+    """What `StatisticPosterior.simulation_ranks` returns.
+
+    Attributes
+    ----------
+    ranks : ndarray of shape (n_simulations, n_components), int
+        How many of the draws from each posterior are below the truth: 0 to `n_draws`.
+    p_values : ndarray of shape (n_components,)
+        Of a chi-squared test of uniform ranks.
+    n_draws : int
+    """
+
+    ranks: np.ndarray
+    p_values: np.ndarray
+    n_draws: int
+
+
+class StatisticPosterior(NetEstimator):
+    r"""Posterior of the scattering statistics of the signal in a mixture d = s + c.
+
+    From one mixture and samples of the contamination c: :math:`p(\mu\,|\,\Phi(d))`, where
+    :math:`\mu = \Phi(s)` are the unknown statistics of the signal. Simulation-based inference [1]_: signals
+    are synthesised with statistics from a broad prior, a sample of the contamination is added, and a mixture
+    density network learns the statistics of the signal from those of the sum.
+
+    Parameters
+    ----------
+    statistics : ScatteringTransform or None, default=None
+        A recipe of statistics of maps. None: "wst", averaged over rotations, in logarithms.
+    n_components : int, default=12
+        Principal components of the statistics that are inferred.
+    prior_width : float, default=2.0
+        Standard deviation of the prior along each, in those of maps that agree with the mixture (Notes).
+    n_pilots : int, default=100
+        Such maps.
+    n_rounds : int, default=2
+        Later rounds draw from the prior cut to a box that holds the posterior of the one before [2]_.
+    n_simulations : int, default=500
+        Maps synthesised in a round.
+    n_contaminations : int, default=4
+        Samples of the contamination that each of them meets.
+    max_iter : int, default=12
+        Iterations of a synthesis.
+    network : callable or None, default=None
+        A recipe: called with `n_features` and `n_outputs` it returns a module from (n, n_features) to
+        `skastro.density.GaussianMixtures`. None: a `MixtureDensityNetwork` of `n_mixtures` parts.
+    n_mixtures : int, default=2
+    lr : float, default=1e-3
+        Highest learning rate.
+    max_epochs : int, default=60
+        Of a round.
+    batch_size : int, default=256
+    batch_growth : float, default=1.0
+        Ratio of the last epoch's batch size to the first's.
+    schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
+        Of the learning rate.
+    validation_fraction : float or None, default=0.2
+        Part of the simulations held out to choose the best epoch.
+    patience : int or None, default=None
+        Stop after so many epochs without a better loss. None: never.
+    max_memory : int, default=2**28
+        Memory for the work on a block of maps, in bytes.
+    dtype : {"float32", "float64"}, default="float32"
+    device : str, default="auto"
+        "cpu", "cuda", "mps"...; "auto" takes the fastest there is.
+    callbacks : list of skorch callbacks or None, default=None
+    verbose : int, default=0
+        1 shows a progress bar of the training.
+    random_state : int, RandomState or None, default=None
+
+    Attributes
+    ----------
+    samples_ : ndarray of shape (n_samples, n_channels, h, w)
+        Of the contamination, without their mean.
+    unit_ : str or None
+        Of the maps.
+    n_channels_in_ : int
+    recipe_ : ScatteringTransform
+        Fitted to the mixture.
+    observed_ : ndarray of shape (n_coefficients,)
+        Statistics of the mixture.
+    space_ : ReducedSpace
+        The principal components.
+    prior_ : BoxedPrior
+        Of their positions, in the last round.
+    simulations_ : tuple of ndarray (n, n_components), (n, n_contaminations, n_coefficients)
+        Positions of the synthesised maps, and the statistics of their mixtures, of all rounds.
+    net_ : skastro.base.Net
+        The trained net of the last round; ``net_.module_`` is the network.
+    history_ : list of dict
+    n_iter_ : int
+
+    Notes
+    -----
+    *Prior.* Pilot maps u are found for which u + c_i has the statistics of the mixture, each with its own
+    sample and from its own random field, Gaussian or intermittent. Their statistics have the bias by the
+    contamination taken off, and scatter as far as it and the kinds of fields let them: the prior is a
+    Gaussian around their mean, along their principal components.
+
+    *Forward model.* Maps have the statistics that are asked for only nearly, after a few iterations. The
+    network learns from those that they have, so that nothing of the posterior depends on how near.
+
+    The statistics are of this map, not of a process that it would be drawn from: `sample` does not scatter by
+    cosmic variance.
+
+    References
+    ----------
+    .. [1] Cranmer, Brehmer & Louppe, "The frontier of simulation-based inference", PNAS 117, 30055 (2020).
+    .. [2] Deistler, Gonçalves & Macke, "Truncated proposals for scalable and hassle-free simulation-based
+       inference", NeurIPS 35 (2022).
+    .. [3] Talts, Betancourt, Simpson, Vehtari & Gelman, "Validating Bayesian inference algorithms with
+       simulation-based calibration", arXiv:1804.06788 (2018).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skastro.separation import StatisticPosterior
+    >>> rng = np.random.default_rng(0)
+    >>> signal = np.cos(np.arange(32) / 32 * 2 * np.pi) * np.ones((32, 1)) + 0.1 * rng.normal(size=(32, 32))
+    >>> noise = 0.5 * rng.normal(size=(21, 32, 32))
+    >>> posterior = StatisticPosterior(
+    ...     n_components=3, n_pilots=20, n_rounds=1, n_simulations=30, max_iter=3, max_epochs=5, random_state=0
+    ... )
+    >>> posterior.fit(noise[1:]).infer(signal + noise[0]).sample(100).shape
+    (100, 28)
+    """
+
+    _parameter_constraints = {
+        **NetEstimator._parameter_constraints,
+        "statistics": [ScatteringTransform, None],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "prior_width": [Interval(Real, 0, None, closed="neither")],
+        "n_pilots": [Interval(Integral, 10, None, closed="left")],
+        "n_rounds": [Interval(Integral, 1, None, closed="left")],
+        "n_simulations": [Interval(Integral, 10, None, closed="left")],
+        "n_contaminations": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "network": [callable, None],
+        "n_mixtures": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_memory": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        statistics=None,
+        *,
+        n_components=12,
+        prior_width=2.0,
+        n_pilots=100,
+        n_rounds=2,
+        n_simulations=500,
+        n_contaminations=4,
+        max_iter=12,
+        network=None,
+        n_mixtures=2,
+        lr=1e-3,
+        max_epochs=60,
+        batch_size=256,
+        batch_growth=1.0,
+        schedule="one_cycle",
+        validation_fraction=0.2,
+        patience=None,
+        max_memory=2**28,
+        dtype="float32",
+        device="auto",
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.statistics = statistics
+        self.n_components = n_components
+        self.prior_width = prior_width
+        self.n_pilots = n_pilots
+        self.n_rounds = n_rounds
+        self.n_simulations = n_simulations
+        self.n_contaminations = n_contaminations
+        self.max_iter = max_iter
+        self.network = network
+        self.n_mixtures = n_mixtures
+        self.lr = lr
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.batch_growth = batch_growth
+        self.schedule = schedule
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.max_memory = max_memory
+        self.dtype = dtype
+        self.device = device
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, C, y=None):
+        """Keep samples of the contamination.
+
+        Parameters
+        ----------
+        C : array-like of shape (n, h, w) or (n, n_channels, h, w)
+            Two or more maps without any signal, better 40.
+        y : ignored
+
+        Returns
+        -------
+        self : StatisticPosterior
+
+        Raises
+        ------
+        ValueError
+            Fewer than two samples, maps that are not finite, real, and of at least 2 x 2 pixels, or that are
+            all constant.
+        """
+        samples, self.unit_ = check_maps(C, "C", ndims=(3, 4))
+        if len(samples) < LEAST_SAMPLES:
+            raise ValueError(
+                f"C has {len(samples)} sample of the contamination; expected at least {LEAST_SAMPLES}."
+            )
+        self.map_dims_ = samples.ndim - 1
+        self.n_channels_in_ = samples.shape[1] if samples.ndim == 4 else 1
+        self.map_shape_ = tuple(samples.shape[-2:])
+        samples = samples.reshape(-1, self.n_channels_in_, *self.map_shape_)
+        refuse_constant(samples, "C")
+        self.mean_ = samples.mean(axis=(0, 2, 3), dtype=np.float64)[:, None, None]
+        self.samples_ = (samples - self.mean_).astype(self.dtype)
+        return self
+
+    def infer(self, d):
+        """Infer the statistics of the signal in one mixture: simulate and train, round by round.
+
+        Parameters
+        ----------
+        d : array-like of shape (h, w) or (n_channels, h, w)
+            Of the size and channels of the samples in `fit`, and in a unit that converts to theirs.
+
+        Returns
+        -------
+        self : StatisticPosterior
+
+        Raises
+        ------
+        ValueError
+            A mixture of another size, number of channels or unit, that is not finite, or constant.
+        """
+        check_is_fitted(self, "samples_")
+        self.mixture_ = self._read(d)
+        recipe = self.statistics
+        if recipe is None:
+            recipe = ScatteringTransform("wst", reduction="isotropic", logarithm=True)
+        recipe = clone(recipe).set_params(dtype=self.dtype, device=str(self._device))
+        self.recipe_ = recipe.fit(self._standard(self.mixture_))
+        rng = np.random.default_rng(draw_seed(self.random_state))
+        simulator = self._simulator()
+        self.observed_ = _numbers(simulator.observed)
+        self._find_space(simulator, rng)
+        self.prior_ = BoxedPrior.whole(self.prior_width, len(self.space_.axes))
+        positions, mixed = [], []
+        for i in range(self.n_rounds):
+            if i:
+                self.prior_ = self.prior_.cut(self._draw(self.observed_[None], DRAWN, rng)[:, 0])
+            one, other = self._simulate(simulator, self.n_simulations, self.n_contaminations, rng)
+            positions.append(one), mixed.append(other)
+            self.simulations_ = np.concatenate(positions), np.concatenate(mixed)
+            # of earlier rounds, what the cut prior could have drawn as well
+            kept = np.arange(len(self.simulations_[0])) >= len(self.simulations_[0]) - len(one)
+            kept |= self.prior_.holds(self.simulations_[0])
+            self._learn(*(part[kept] for part in self.simulations_), rng)
+        return self
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw statistics of the signal from the posterior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState or None, default=None
+            None: the estimator's own.
+
+        Returns
+        -------
+        statistics : ndarray of shape (n_samples, n_coefficients)
+            As of `describe`; their names are those of `get_feature_names_out`. What is not in the principal
+            components scatters as it does in the simulations.
+        """
+        rng = self._rng(n_samples, random_state)
+        found = self.space_.expand(self._draw(self.observed_[None], n_samples, rng)[:, 0])
+        return found + self.rest_[rng.integers(len(self.rest_), size=n_samples)]
+
+    def sample_maps(self, n_samples=1, random_state=None):
+        """Draw maps whose statistics are drawn from the posterior.
+
+        Their structures are random: they are no estimates of the signal itself.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState or None, default=None
+            None: the estimator's own.
+
+        Returns
+        -------
+        maps : ndarray of shape (n_samples, h, w) or (n_samples, n_channels, h, w), of `dtype`
+            In the unit of the mixture.
+        """
+        rng = self._rng(n_samples, random_state)
+        positions = self._draw(self.observed_[None], n_samples, rng)[:, 0]
+        maps = self._synthesize(self._simulator(), positions, PILOT_STEPS, rng)
+        mean = self.mixture_.mean(axis=(-2, -1), keepdims=True) - self.mean_
+        maps = maps.cpu().numpy() * self.scale_ + mean
+        return maps.reshape(n_samples, *self.samples_.shape[4 - self.map_dims_ :]).astype(self.dtype)
+
+    def log_prob(self, statistics):
+        """Logarithm of the posterior's density, in the space of the principal components.
+
+        Parameters
+        ----------
+        statistics : array-like of shape (n, n_coefficients)
+            As of `describe`.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n,), float64
+        """
+        check_is_fitted(self, "net_")
+        values = np.asarray(statistics, dtype=np.float64)
+        if values.ndim != 2 or values.shape[1] != len(self.observed_) or not np.isfinite(values).all():
+            raise ValueError(
+                f"statistics has shape {values.shape}; expected (n, {len(self.observed_)}), finite numbers."
+            )
+        positions = torch.from_numpy(self.space_.reduce(values))
+        return self._mixtures(self.observed_[None]).log_prob(positions[:, None])[:, 0].numpy()
+
+    def describe(self, S):
+        """Statistics of maps, as those of the signal are given.
+
+        Parameters
+        ----------
+        S : array-like of shape (n, h, w) or (n, n_channels, h, w)
+
+        Returns
+        -------
+        statistics : ndarray of shape (n, n_coefficients), float64
+        """
+        check_is_fitted(self, "recipe_")
+        maps, _ = check_maps(
+            S, "S", ndims=(self.map_dims_ + 1,), n_channels=self.n_channels_in_,
+            shape=self.map_shape_, unit=self.unit_,
+        )  # fmt: skip
+        maps = maps.reshape(-1, self.n_channels_in_, *self.map_shape_)
+        refuse_constant(maps, "S")
+        return _numbers(self._simulator().statistics(self._tensor(self._standard(maps))))
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the coefficients.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        check_is_fitted(self, "recipe_")
+        return np.array(self._simulator().names, dtype=object)
+
+    def simulation_ranks(self, n_simulations=200, n_draws=99, random_state=None):
+        """Simulation-based calibration [3]_: ranks of known positions among draws from their posteriors.
+
+        Fresh simulations from the prior of the last round. If the posteriors are right, the ranks are
+        uniform; in the middle too often: they are too wide; at both ends: too narrow.
+
+        Parameters
+        ----------
+        n_simulations : int, default=200
+        n_draws : int, default=99
+            One less than a multiple of 10.
+        random_state : int, RandomState or None, default=None
+            None: the estimator's own, other draws than in `infer`.
+
+        Returns
+        -------
+        ranks : SimulationRanks
+            Ranks and, for each component, the p-value of a chi-squared test of uniform ranks in 10 bins.
+
+        Warns
+        -----
+        UserWarning
+            The smallest p-value is too small for so many components: error bars are not to be trusted.
+        """
+        rng = self._rng(n_simulations, random_state, stream=1)
+        if n_simulations < 2 * BINS or n_draws < 1 or (n_draws + 1) % BINS:
+            raise ValueError(
+                f"n_simulations={n_simulations}, n_draws={n_draws}; expected at least {2 * BINS}, and one "
+                f"less than a multiple of {BINS}."
+            )
+        positions, mixed = self._simulate(self._simulator(), n_simulations, 1, rng)
+        drawn = self._draw(mixed[:, 0], n_draws, rng)
+        ranks = (drawn < positions).sum(0)
+        counts = np.stack([np.bincount(one * BINS // (n_draws + 1), minlength=BINS) for one in ranks.T])
+        p_values = chisquare(counts, axis=1).pvalue
+        chance = min(1.0, p_values.min() * len(p_values))
+        if chance < CHANCE:
+            warnings.warn(
+                f"ranks of component {p_values.argmin()} are not uniform (p = {chance:.2g} for the smallest of "
+                f"{len(p_values)}): take more simulations or rounds before you trust the error bars.",
+                stacklevel=2,
+            )
+        return SimulationRanks(ranks, p_values, n_draws)
+
+    # -- maps
+
+    @property
+    def _device(self):
+        return resolve_device(self.device, self.dtype)
+
+    def _read(self, d):
+        """The mixture as (1, n_channels, h, w)."""
+        values, _ = check_maps(
+            d, "d", ndims=(self.map_dims_,), shape=self.map_shape_, unit=self.unit_
+        )
+        if values.ndim == 3 and len(values) != self.n_channels_in_:
+            raise ValueError(f"d has {len(values)} channels; expected {self.n_channels_in_}, as in fit.")
+        values = values.reshape(1, self.n_channels_in_, *self.map_shape_)
+        refuse_constant(values, "d")
+        self.scale_ = values[0].std(axis=(-2, -1), keepdims=True, dtype=np.float64)
+        return values.astype(self.dtype)
+
+    def _standard(self, maps):
+        """Maps of mean 0, in standard deviations of the mixture."""
+        mean = maps.mean(axis=(-2, -1), keepdims=True, dtype=np.float64)
+        return ((maps - mean) / self.scale_).astype(self.dtype)
+
+    def _tensor(self, values):
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=self.dtype)).to(self._device)
+
+    def _simulator(self):
+        mixture, samples = self._standard(self.mixture_), self.samples_ / self.scale_
+        recipe = self.recipe_
+        return Simulator(recipe, self._tensor(mixture), self._tensor(samples), self.max_memory)
+
+    def _find_space(self, simulator, rng):
+        """Principal components of the statistics of pilot maps."""
+        start = simulator.textures(self.n_pilots, _generator(rng))
+        added = simulator.samples[rng.integers(len(simulator.samples), size=self.n_pilots)]
+        scale = simulator.scale(simulator.statistics(start + added))
+        pilots = simulator.search(simulator.observed, scale, start, PILOT_STEPS, added)
+        values = simulator.statistics(pilots)
+        self.metric_ = simulator.scale(values).cpu().numpy()
+        self.space_ = ReducedSpace.of(_numbers(values), self.n_components)
+
+    def _synthesize(self, simulator, positions, max_iter, rng):
+        """Maps with statistics at positions, each from the random field that is nearest to them."""
+        target, metric = self._tensor(self.space_.expand(positions)), self._tensor(self.metric_)
+        start = simulator.textures(len(positions), _generator(rng))
+        distance = torch.cdist(target / metric, simulator.statistics(start) / metric)
+        _, nearest = linear_sum_assignment(distance.cpu().numpy())
+        return simulator.search(target, metric, start[nearest], max_iter)
+
+    def _simulate(self, simulator, n, n_contaminations, rng):
+        """Positions of synthesised maps, and the statistics of their mixtures."""
+        maps = self._synthesize(simulator, self.prior_.draw(n, rng), self.max_iter, rng)
+        own = _numbers(simulator.statistics(maps))
+        positions = self.space_.reduce(own)
+        self.rest_ = own - self.space_.expand(positions)
+        mixed = [
+            simulator.statistics(maps + simulator.samples[which])
+            for which in rng.integers(len(simulator.samples), size=(n_contaminations, n))
+        ]
+        return positions, _numbers(torch.stack(mixed, 1))
+
+    # -- the density
+
+    def _learn(self, positions, mixed, rng):
+        """Train on positions (n, n_components) and statistics (n, n_contaminations, n_coefficients)."""
+        own = isinstance(self.network, BaseEstimator)
+        self.network_ = clone(self.network) if own else copy.deepcopy(self.network)
+        n, repeats = mixed.shape[:2]
+        mixed = mixed.reshape(n * repeats, -1)
+        self.features_ = ReducedSpace.of(mixed, FEATURES * len(self.space_.axes), least=0.0)
+        x = torch.from_numpy(self.features_.reduce(mixed)).to(self._torch_dtype)
+        y = torch.from_numpy(positions).to(self._torch_dtype).repeat_interleave(repeats, 0)
+        # the mixtures of one map stay together
+        rows = [
+            None if part is None else (part[:, None] * repeats + np.arange(repeats)).ravel()
+            for part in self._split_rows(n, rng.integers(2**31))
+        ]
+
+        def start(module):
+            if hasattr(module, "start_at_regression"):
+                module.start_at_regression(x[rows[0]], y[rows[0]])
+
+        self._train(x, y, rows=rows, seed=int(rng.integers(2**31)), start=start)
+
+    def _make_module(self):
+        shape = {"n_features": len(self.features_.axes), "n_outputs": len(self.space_.axes)}
+        if self.network_ is None:
+            return MixtureDensityNetwork(**shape, n_mixtures=self.n_mixtures)
+        return self.network_(**shape)
+
+    def _make_criterion(self):
+        return MixtureDensityLoss()
+
+    def _mixtures(self, mixed):
+        """Densities of the positions, from statistics (n, n_coefficients) of mixtures."""
+        x = torch.from_numpy(self.features_.reduce(mixed)).to(self._torch_dtype)
+        with torch.inference_mode():
+            found = self.net_.module_(x.to(self.net_.device))
+        return type(found)(*(part.double().cpu() for part in found))
+
+    def _draw(self, mixed, n_samples, rng):
+        """Positions (n_samples, n, n_components) from the posteriors of n mixtures."""
+        return self._mixtures(mixed).sample(n_samples, _generator(rng)).numpy()
+
+    def _rng(self, n_samples, random_state, stream=0):
+        check_is_fitted(self, "net_")
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r}; expected an integer of at least 1.")
+        seed = draw_seed(self.random_state if random_state is None else random_state)
+        return np.random.default_rng([seed, 1, stream])
+
+
+def _generator(rng):
+    return torch.Generator().manual_seed(int(rng.integers(2**31)))
+
+
+def _numbers(values):
+    return values.double().cpu().numpy()
