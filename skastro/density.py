@@ -13,7 +13,7 @@ __all__ = ["GaussianMixtures", "MixtureDensityLoss", "MixtureDensityNetwork"]
 
 # of the logarithm of a precision, in standardised units: beyond it is a collapse, not a density
 LARGEST_LOG = 8.0
-# of the parts of a mixture at the start, in standard deviations of the outputs
+# length of the vectors from the mean of a mixture to its parts at the start, in standard deviations
 APART = 0.6
 # of the regression that a network starts from, beside features of variance 1
 RIDGE = 1e-3
@@ -159,14 +159,17 @@ class MixtureDensityNetwork(nn.Module):
         below = n_outputs * (n_outputs - 1) // 2
         self.sizes = [n_mixtures, *(n_mixtures * n for n in (n_outputs, n_outputs, below))]
         self.head = nn.Linear(width, sum(self.sizes))
-        # of variance 1 in all; parts that lie on each other would hardly come apart
+        # of mean 0 and variance 1 in all; parts that lie on each other would hardly come apart
         with torch.no_grad():
             self.head.weight *= 0.01
             self.head.bias.zero_()
             if n_mixtures > 1:
                 _, means, logs, _ = self.head.bias.split(self.sizes)
-                means.normal_(std=APART)
-                logs.fill_(-0.5 * math.log(1 - APART**2))
+                apart = torch.randn(n_mixtures, n_outputs)
+                apart -= apart.mean(0)
+                apart *= APART / apart.square().sum(1).mean().sqrt()
+                means.copy_(apart.flatten())
+                logs.fill_(-0.5 * math.log(1 - APART**2 / n_outputs))
         self.register_buffer("triangle", torch.tril_indices(n_outputs, n_outputs, -1))
         for name, value in (
             ("center", torch.zeros(n_features)),

@@ -10,7 +10,7 @@ from skastro.separation.constraints import (
     WienerConstraint,
 )
 from skastro.separation.estimator import StatisticalSeparator
-from skastro.separation.posterior import SimulationRanks, StatisticPosterior
+from skastro.separation.posterior import StatisticPosterior
 
 __all__ = [
     "Constraint",
@@ -18,7 +18,6 @@ __all__ = [
     "IndependenceConstraint",
     "MixtureConstraint",
     "PixelConstraint",
-    "SimulationRanks",
     "SpectrumConstraint",
     "StatisticPosterior",
     "StatisticalSeparator",

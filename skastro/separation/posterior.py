@@ -1,54 +1,31 @@
 """`StatisticPosterior`: what is known of the statistics of the signal in one mixture, with error bars."""
 
-import copy
 import warnings
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
-from scipy.stats import chisquare
-from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.base import _fit_context, clone
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import NetEstimator, draw_seed, resolve_device
-from skastro.density import MixtureDensityLoss, MixtureDensityNetwork
 from skastro.maps import check_maps, refuse_constant
+from skastro.ranks import simulation_ranks
 from skastro.scattering import ScatteringTransform
+from skastro.separation.posterior_density import PositionDensity, generator_of
 from skastro.separation.prior import BoxedPrior, ReducedSpace
 from skastro.separation.simulator import Simulator
 
-__all__ = ["SimulationRanks", "StatisticPosterior"]
+__all__ = ["StatisticPosterior"]
 
 LEAST_SAMPLES = 2
-
-PILOT_STEPS = 30
+PILOT_STEPS = 25
 DRAWN = 20_000  # of a posterior, to see where it has mass
-FEATURES = 2  # per component: what the density is conditioned on
-BINS = 10  # of the ranks
 CHANCE = 0.01  # below: the ranks are not uniform
 
 
-class SimulationRanks(NamedTuple):
-    """What `StatisticPosterior.simulation_ranks` returns.
-
-    Attributes
-    ----------
-    ranks : ndarray of shape (n_simulations, n_components), int
-        How many of the draws from each posterior are below the truth: 0 to `n_draws`.
-    p_values : ndarray of shape (n_components,)
-        Of a chi-squared test of uniform ranks.
-    n_draws : int
-    """
-
-    ranks: np.ndarray
-    p_values: np.ndarray
-    n_draws: int
-
-
-class StatisticPosterior(NetEstimator):
+class StatisticPosterior(PositionDensity):
     r"""Posterior of the scattering statistics of the signal in a mixture d = s + c.
 
     From one mixture and samples of the contamination c: :math:`p(\mu\,|\,\Phi(d))`, where
@@ -62,13 +39,13 @@ class StatisticPosterior(NetEstimator):
         A recipe of statistics of maps. None: "wst", averaged over rotations, in logarithms.
     n_components : int, default=12
         Principal components of the statistics that are inferred.
-    prior_width : float, default=2.0
+    prior_width : float, default=3.5
         Standard deviation of the prior along each, in those of maps that agree with the mixture (Notes).
-    n_pilots : int, default=100
+    n_pilots : int, default=80
         Such maps.
     n_rounds : int, default=2
         Later rounds draw from the prior cut to a box that holds the posterior of the one before [2]_.
-    n_simulations : int, default=500
+    n_simulations : int, default=300
         Maps synthesised in a round.
     n_contaminations : int, default=4
         Samples of the contamination that each of them meets.
@@ -152,7 +129,7 @@ class StatisticPosterior(NetEstimator):
     >>> signal = np.cos(np.arange(32) / 32 * 2 * np.pi) * np.ones((32, 1)) + 0.1 * rng.normal(size=(32, 32))
     >>> noise = 0.5 * rng.normal(size=(21, 32, 32))
     >>> posterior = StatisticPosterior(
-    ...     n_components=3, n_pilots=20, n_rounds=1, n_simulations=30, max_iter=3, max_epochs=5, random_state=0
+    ...     n_components=3, n_pilots=10, n_rounds=1, n_simulations=20, max_iter=3, max_epochs=5
     ... )
     >>> posterior.fit(noise[1:]).infer(signal + noise[0]).sample(100).shape
     (100, 28)
@@ -180,10 +157,10 @@ class StatisticPosterior(NetEstimator):
         statistics=None,
         *,
         n_components=12,
-        prior_width=2.0,
-        n_pilots=100,
+        prior_width=3.5,
+        n_pilots=80,
         n_rounds=2,
-        n_simulations=500,
+        n_simulations=300,
         n_contaminations=4,
         max_iter=12,
         network=None,
@@ -293,7 +270,9 @@ class StatisticPosterior(NetEstimator):
         for i in range(self.n_rounds):
             if i:
                 self.prior_ = self.prior_.cut(self._draw(self.observed_[None], DRAWN, rng)[:, 0])
-            one, other = self._simulate(simulator, self.n_simulations, self.n_contaminations, rng)
+            one, other, self.rest_ = self._simulate(
+                simulator, self.n_simulations, self.n_contaminations, rng
+            )
             positions.append(one), mixed.append(other)
             self.simulations_ = np.concatenate(positions), np.concatenate(mixed)
             # of earlier rounds, what the cut prior could have drawn as well
@@ -342,7 +321,9 @@ class StatisticPosterior(NetEstimator):
         maps = self._synthesize(self._simulator(), positions, PILOT_STEPS, rng)
         mean = self.mixture_.mean(axis=(-2, -1), keepdims=True) - self.mean_
         maps = maps.cpu().numpy() * self.scale_ + mean
-        return maps.reshape(n_samples, *self.samples_.shape[4 - self.map_dims_ :]).astype(self.dtype)
+        return maps.reshape(n_samples, *self.samples_.shape[4 - self.map_dims_ :]).astype(
+            self.dtype
+        )
 
     def log_prob(self, statistics):
         """Logarithm of the posterior's density, in the space of the principal components.
@@ -358,7 +339,11 @@ class StatisticPosterior(NetEstimator):
         """
         check_is_fitted(self, "net_")
         values = np.asarray(statistics, dtype=np.float64)
-        if values.ndim != 2 or values.shape[1] != len(self.observed_) or not np.isfinite(values).all():
+        if (
+            values.ndim != 2
+            or values.shape[1] != len(self.observed_)
+            or not np.isfinite(values).all()
+        ):
             raise ValueError(
                 f"statistics has shape {values.shape}; expected (n, {len(self.observed_)}), finite numbers."
             )
@@ -415,7 +400,7 @@ class StatisticPosterior(NetEstimator):
 
         Returns
         -------
-        ranks : SimulationRanks
+        ranks : skastro.ranks.SimulationRanks
             Ranks and, for each component, the p-value of a chi-squared test of uniform ranks in 10 bins.
 
         Warns
@@ -424,24 +409,17 @@ class StatisticPosterior(NetEstimator):
             The smallest p-value is too small for so many components: error bars are not to be trusted.
         """
         rng = self._rng(n_simulations, random_state, stream=1)
-        if n_simulations < 2 * BINS or n_draws < 1 or (n_draws + 1) % BINS:
-            raise ValueError(
-                f"n_simulations={n_simulations}, n_draws={n_draws}; expected at least {2 * BINS}, and one "
-                f"less than a multiple of {BINS}."
-            )
-        positions, mixed = self._simulate(self._simulator(), n_simulations, 1, rng)
+        positions, mixed, _ = self._simulate(self._simulator(), n_simulations, 1, rng)
         drawn = self._draw(mixed[:, 0], n_draws, rng)
-        ranks = (drawn < positions).sum(0)
-        counts = np.stack([np.bincount(one * BINS // (n_draws + 1), minlength=BINS) for one in ranks.T])
-        p_values = chisquare(counts, axis=1).pvalue
-        chance = min(1.0, p_values.min() * len(p_values))
-        if chance < CHANCE:
+        found = simulation_ranks(positions, drawn)
+        if found.p_value < CHANCE:
             warnings.warn(
-                f"ranks of component {p_values.argmin()} are not uniform (p = {chance:.2g} for the smallest of "
-                f"{len(p_values)}): take more simulations or rounds before you trust the error bars.",
+                f"ranks of component {found.p_values.argmin()} are not uniform (p = {found.p_value:.2g} with "
+                f"{len(found.p_values)} tried): take more simulations or rounds before you trust the error "
+                "bars.",
                 stacklevel=2,
             )
-        return SimulationRanks(ranks, p_values, n_draws)
+        return found
 
     # -- maps
 
@@ -455,7 +433,9 @@ class StatisticPosterior(NetEstimator):
             d, "d", ndims=(self.map_dims_,), shape=self.map_shape_, unit=self.unit_
         )
         if values.ndim == 3 and len(values) != self.n_channels_in_:
-            raise ValueError(f"d has {len(values)} channels; expected {self.n_channels_in_}, as in fit.")
+            raise ValueError(
+                f"d has {len(values)} channels; expected {self.n_channels_in_}, as in fit."
+            )
         values = values.reshape(1, self.n_channels_in_, *self.map_shape_)
         refuse_constant(values, "d")
         self.scale_ = values[0].std(axis=(-2, -1), keepdims=True, dtype=np.float64)
@@ -476,76 +456,27 @@ class StatisticPosterior(NetEstimator):
 
     def _find_space(self, simulator, rng):
         """Principal components of the statistics of pilot maps."""
-        start = simulator.textures(self.n_pilots, _generator(rng))
-        added = simulator.samples[rng.integers(len(simulator.samples), size=self.n_pilots)]
-        scale = simulator.scale(simulator.statistics(start + added))
-        pilots = simulator.search(simulator.observed, scale, start, PILOT_STEPS, added)
-        values = simulator.statistics(pilots)
-        self.metric_ = simulator.scale(values).cpu().numpy()
-        self.space_ = ReducedSpace.of(_numbers(values), self.n_components)
+        which = rng.integers(len(simulator.samples), size=self.n_pilots)
+        pilots = simulator.statistics(simulator.pilots(which, PILOT_STEPS, generator_of(rng)))
+        self.metric_ = simulator.scale(pilots).cpu().numpy()
+        self.space_ = ReducedSpace.of(_numbers(pilots), self.n_components)
 
     def _synthesize(self, simulator, positions, max_iter, rng):
-        """Maps with statistics at positions, each from the random field that is nearest to them."""
+        """Maps with statistics at positions."""
         target, metric = self._tensor(self.space_.expand(positions)), self._tensor(self.metric_)
-        start = simulator.textures(len(positions), _generator(rng))
-        distance = torch.cdist(target / metric, simulator.statistics(start) / metric)
-        _, nearest = linear_sum_assignment(distance.cpu().numpy())
-        return simulator.search(target, metric, start[nearest], max_iter)
+        return simulator.synthesize(target, metric, max_iter, generator_of(rng))
 
     def _simulate(self, simulator, n, n_contaminations, rng):
-        """Positions of synthesised maps, and the statistics of their mixtures."""
+        """Positions of synthesised maps, statistics of their mixtures, and what positions leave of theirs."""
         maps = self._synthesize(simulator, self.prior_.draw(n, rng), self.max_iter, rng)
         own = _numbers(simulator.statistics(maps))
         positions = self.space_.reduce(own)
-        self.rest_ = own - self.space_.expand(positions)
         mixed = [
             simulator.statistics(maps + simulator.samples[which])
             for which in rng.integers(len(simulator.samples), size=(n_contaminations, n))
         ]
-        return positions, _numbers(torch.stack(mixed, 1))
-
-    # -- the density
-
-    def _learn(self, positions, mixed, rng):
-        """Train on positions (n, n_components) and statistics (n, n_contaminations, n_coefficients)."""
-        own = isinstance(self.network, BaseEstimator)
-        self.network_ = clone(self.network) if own else copy.deepcopy(self.network)
-        n, repeats = mixed.shape[:2]
-        mixed = mixed.reshape(n * repeats, -1)
-        self.features_ = ReducedSpace.of(mixed, FEATURES * len(self.space_.axes), least=0.0)
-        x = torch.from_numpy(self.features_.reduce(mixed)).to(self._torch_dtype)
-        y = torch.from_numpy(positions).to(self._torch_dtype).repeat_interleave(repeats, 0)
-        # the mixtures of one map stay together
-        rows = [
-            None if part is None else (part[:, None] * repeats + np.arange(repeats)).ravel()
-            for part in self._split_rows(n, rng.integers(2**31))
-        ]
-
-        def start(module):
-            if hasattr(module, "start_at_regression"):
-                module.start_at_regression(x[rows[0]], y[rows[0]])
-
-        self._train(x, y, rows=rows, seed=int(rng.integers(2**31)), start=start)
-
-    def _make_module(self):
-        shape = {"n_features": len(self.features_.axes), "n_outputs": len(self.space_.axes)}
-        if self.network_ is None:
-            return MixtureDensityNetwork(**shape, n_mixtures=self.n_mixtures)
-        return self.network_(**shape)
-
-    def _make_criterion(self):
-        return MixtureDensityLoss()
-
-    def _mixtures(self, mixed):
-        """Densities of the positions, from statistics (n, n_coefficients) of mixtures."""
-        x = torch.from_numpy(self.features_.reduce(mixed)).to(self._torch_dtype)
-        with torch.inference_mode():
-            found = self.net_.module_(x.to(self.net_.device))
-        return type(found)(*(part.double().cpu() for part in found))
-
-    def _draw(self, mixed, n_samples, rng):
-        """Positions (n_samples, n, n_components) from the posteriors of n mixtures."""
-        return self._mixtures(mixed).sample(n_samples, _generator(rng)).numpy()
+        rest = own - self.space_.expand(positions)
+        return positions, _numbers(torch.stack(mixed, 1)), rest
 
     def _rng(self, n_samples, random_state, stream=0):
         check_is_fitted(self, "net_")
@@ -553,10 +484,6 @@ class StatisticPosterior(NetEstimator):
             raise ValueError(f"n_samples={n_samples!r}; expected an integer of at least 1.")
         seed = draw_seed(self.random_state if random_state is None else random_state)
         return np.random.default_rng([seed, 1, stream])
-
-
-def _generator(rng):
-    return torch.Generator().manual_seed(int(rng.integers(2**31)))
 
 
 def _numbers(values):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 
 from skastro.base import row_blocks
 from skastro.lbfgs import BatchLBFGS
@@ -49,9 +50,7 @@ class Simulator:
         self.mixture, self.samples, self.max_memory = mixture, samples, max_memory
         self._describe = Description(recipe, mixture, linear=False)
         kept = [
-            i
-            for i, name in enumerate(self._describe.names)
-            if name.rpartition(":")[2] not in MEANS
+            i for i, name in enumerate(self._describe.names) if name.rpartition(":")[2] not in MEANS
         ]
         self.names = [self._describe.names[i] for i in kept]
         self.kept = torch.tensor(kept, device=mixture.device)
@@ -69,7 +68,8 @@ class Simulator:
     def textures(self, n, generator):
         """Random maps with the spectrum of the signal, from Gaussian to strongly intermittent ones.
 
-        Half of them are exponentials of Gaussian fields, with clumps; half of minus their moduli, with ridges.
+        Half of them are exponentials of Gaussian fields, with clumps; half of minus their moduli, with
+        ridges.
 
         Parameters
         ----------
@@ -114,6 +114,43 @@ class Simulator:
         """
         scatter = values.std(0)
         return scatter.clamp_min(FLOOR * scatter.median()) * self.kind_scale
+
+    def pilots(self, which, max_iter, generator):
+        """Maps that have the statistics of the mixture once they are contaminated.
+
+        Parameters
+        ----------
+        which : ndarray of shape (n,), int
+            The sample of the contamination that each gets.
+        max_iter : int
+        generator : torch.Generator
+
+        Returns
+        -------
+        maps : Tensor of shape (n, n_channels, h, w)
+        """
+        start, added = self.textures(len(which), generator), self.samples[which]
+        scale = self.scale(self.statistics(start + added))
+        return self.search(self.observed, scale, start, max_iter, added)
+
+    def synthesize(self, target, scale, max_iter, generator):
+        """Maps that have statistics of their own, each from the random field that is nearest to them.
+
+        Parameters
+        ----------
+        target : Tensor of shape (n, n_coefficients)
+        scale : Tensor of shape (n_coefficients,)
+        max_iter : int
+        generator : torch.Generator
+
+        Returns
+        -------
+        maps : Tensor of shape (n, n_channels, h, w)
+        """
+        start = self.textures(len(target), generator)
+        distance = torch.cdist(target / scale, self.statistics(start) / scale)
+        _, nearest = linear_sum_assignment(distance.cpu().numpy())
+        return self.search(target, scale, start[nearest], max_iter)
 
     def search(self, target, scale, start, max_iter, added=None):
         """Change maps until they have the statistics asked for.
