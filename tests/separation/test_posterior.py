@@ -168,7 +168,9 @@ def test_a_network_of_ones_own(case):
 
 def test_bad_input(case):
     _, mixture, samples = case
-    with pytest.raises(ValueError, match="C has 1 sample of the contamination; expected at least 2"):
+    with pytest.raises(
+        ValueError, match="C has 1 sample of the contamination; expected at least 2"
+    ):
         quick().fit(samples[:1])
     with pytest.raises(ValueError, match="C has a constant map"):
         quick().fit(np.zeros_like(samples))
