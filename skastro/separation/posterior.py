@@ -9,23 +9,21 @@ from sklearn.base import _fit_context, clone
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skastro.base import NetEstimator, draw_seed, resolve_device
+from skastro.base import NetEstimator, draw_seed
 from skastro.maps import check_maps, refuse_constant
 from skastro.ranks import simulation_ranks
 from skastro.scattering import ScatteringTransform
-from skastro.separation.posterior_density import PositionDensity, generator_of
-from skastro.separation.prior import BoxedPrior, ReducedSpace
-from skastro.separation.simulator import Simulator
+from skastro.separation.posterior_base import PILOT_STEPS, PosteriorBase, numbers
+from skastro.separation.prior import BoxedPrior
 
 __all__ = ["StatisticPosterior"]
 
 LEAST_SAMPLES = 2
-PILOT_STEPS = 25
 DRAWN = 20_000  # of a posterior, to see where it has mass
 CHANCE = 0.01  # below: the ranks are not uniform
 
 
-class StatisticPosterior(PositionDensity):
+class StatisticPosterior(PosteriorBase):
     r"""Posterior of the scattering statistics of the signal in a mixture d = s + c.
 
     From one mixture and samples of the contamination c: :math:`p(\mu\,|\,\Phi(d))`, where
@@ -235,6 +233,10 @@ class StatisticPosterior(PositionDensity):
         refuse_constant(samples, "C")
         self.mean_ = samples.mean(axis=(0, 2, 3), dtype=np.float64)[:, None, None]
         self.samples_ = (samples - self.mean_).astype(self.dtype)
+        # what was inferred with other samples
+        for name in ("recipe_", "net_"):
+            if hasattr(self, name):
+                delattr(self, name)
         return self
 
     def infer(self, d):
@@ -263,7 +265,7 @@ class StatisticPosterior(PositionDensity):
         self.recipe_ = recipe.fit(self._standard(self.mixture_))
         rng = np.random.default_rng(draw_seed(self.random_state))
         simulator = self._simulator()
-        self.observed_ = _numbers(simulator.observed)
+        self.observed_ = numbers(simulator.observed)
         self._find_space(simulator, rng)
         self.prior_ = BoxedPrior.whole(self.prior_width, len(self.space_.axes))
         positions, mixed = [], []
@@ -368,7 +370,7 @@ class StatisticPosterior(PositionDensity):
         )  # fmt: skip
         maps = maps.reshape(-1, self.n_channels_in_, *self.map_shape_)
         refuse_constant(maps, "S")
-        return _numbers(self._simulator().statistics(self._tensor(self._standard(maps))))
+        return numbers(self._simulator().statistics(self._tensor(self._standard(maps))))
 
     def get_feature_names_out(self, input_features=None):
         """Names of the coefficients.
@@ -420,71 +422,3 @@ class StatisticPosterior(PositionDensity):
                 stacklevel=2,
             )
         return found
-
-    # -- maps
-
-    @property
-    def _device(self):
-        return resolve_device(self.device, self.dtype)
-
-    def _read(self, d):
-        """The mixture as (1, n_channels, h, w)."""
-        values, _ = check_maps(
-            d, "d", ndims=(self.map_dims_,), shape=self.map_shape_, unit=self.unit_
-        )
-        if values.ndim == 3 and len(values) != self.n_channels_in_:
-            raise ValueError(
-                f"d has {len(values)} channels; expected {self.n_channels_in_}, as in fit."
-            )
-        values = values.reshape(1, self.n_channels_in_, *self.map_shape_)
-        refuse_constant(values, "d")
-        self.scale_ = values[0].std(axis=(-2, -1), keepdims=True, dtype=np.float64)
-        return values.astype(self.dtype)
-
-    def _standard(self, maps):
-        """Maps of mean 0, in standard deviations of the mixture."""
-        mean = maps.mean(axis=(-2, -1), keepdims=True, dtype=np.float64)
-        return ((maps - mean) / self.scale_).astype(self.dtype)
-
-    def _tensor(self, values):
-        return torch.from_numpy(np.ascontiguousarray(values, dtype=self.dtype)).to(self._device)
-
-    def _simulator(self):
-        mixture, samples = self._standard(self.mixture_), self.samples_ / self.scale_
-        recipe = self.recipe_
-        return Simulator(recipe, self._tensor(mixture), self._tensor(samples), self.max_memory)
-
-    def _find_space(self, simulator, rng):
-        """Principal components of the statistics of pilot maps."""
-        which = rng.integers(len(simulator.samples), size=self.n_pilots)
-        pilots = simulator.statistics(simulator.pilots(which, PILOT_STEPS, generator_of(rng)))
-        self.metric_ = simulator.scale(pilots).cpu().numpy()
-        self.space_ = ReducedSpace.of(_numbers(pilots), self.n_components)
-
-    def _synthesize(self, simulator, positions, max_iter, rng):
-        """Maps with statistics at positions."""
-        target, metric = self._tensor(self.space_.expand(positions)), self._tensor(self.metric_)
-        return simulator.synthesize(target, metric, max_iter, generator_of(rng))
-
-    def _simulate(self, simulator, n, n_contaminations, rng):
-        """Positions of synthesised maps, statistics of their mixtures, and what positions leave of theirs."""
-        maps = self._synthesize(simulator, self.prior_.draw(n, rng), self.max_iter, rng)
-        own = _numbers(simulator.statistics(maps))
-        positions = self.space_.reduce(own)
-        mixed = [
-            simulator.statistics(maps + simulator.samples[which])
-            for which in rng.integers(len(simulator.samples), size=(n_contaminations, n))
-        ]
-        rest = own - self.space_.expand(positions)
-        return positions, _numbers(torch.stack(mixed, 1)), rest
-
-    def _rng(self, n_samples, random_state, stream=0):
-        check_is_fitted(self, "net_")
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r}; expected an integer of at least 1.")
-        seed = draw_seed(self.random_state if random_state is None else random_state)
-        return np.random.default_rng([seed, 1, stream])
-
-
-def _numbers(values):
-    return values.double().cpu().numpy()

@@ -156,6 +156,15 @@ def test_channels_and_other_statistics(case):
     assert np.isfinite(model.sample(3)).all()
 
 
+def test_noise_alone_and_two_samples(case):
+    _, _, samples = case
+    model = quick().fit(samples[:2]).infer(samples[3])
+    assert np.isfinite(model.sample(5)).all() and np.isfinite(model.sample_maps(1)).all()
+    # what was inferred with other samples is forgotten
+    with pytest.raises(NotFittedError):
+        model.fit(samples).sample(1)
+
+
 def test_a_network_of_ones_own(case):
     _, mixture, samples = case
 
