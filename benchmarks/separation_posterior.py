@@ -6,7 +6,7 @@ Mixtures of dust-like maps, cut-outs of 64 x 64 pixels at random places of the i
 polarization maps in turn, of standard deviation 1, and white Gaussian noise as strong, with 40 samples of
 it. The cut-outs are not periodic, the synthesised maps are.
 
-For each mixture: ranks of `simulation_ranks` (200 simulations; the smallest p-value of its components
+For each mixture: ranks of `simulation_ranks` (the smallest p-value of its components
 times their number, and the p-value of the ranks of all components together); share of the true
 coefficients of the signal inside the 68 % intervals; error of the posterior mean and of the mixture's own
 statistics; seconds of the processor for the inference and for the ranks. All mixtures together: coverage,
@@ -29,7 +29,7 @@ from scipy.stats import chisquare  # noqa: E402
 
 from skastro.separation import StatisticPosterior  # noqa: E402
 
-SIDE, N_SAMPLES, N_RANKS = 64, 40, 200
+SIDE, N_SAMPLES = 64, 40
 MAPS = ("I_1", "Q_1", "U_1")
 GOAL = (0.60, 0.76)  # coverage of 68 % intervals
 
@@ -45,7 +45,7 @@ def make(folder, i, random_state):
     return signal, signal + noise[0], noise[1:]
 
 
-def judge(model, signal, mixture, samples):
+def judge(model, n_ranks, signal, mixture, samples):
     start = time.process_time()
     model.fit(samples).infer(mixture)
     seconds = time.process_time() - start
@@ -58,7 +58,7 @@ def judge(model, signal, mixture, samples):
     with warnings.catch_warnings():
         # told by the p-values
         warnings.simplefilter("ignore")
-        ranks = model.simulation_ranks(N_RANKS)
+        ranks = model.simulation_ranks(n_ranks)
     counts = np.bincount(ranks.ranks.ravel() * 10 // (ranks.n_draws + 1), minlength=10)
     return {
         "coverage": np.mean((truth > low) & (truth < high)),
@@ -75,10 +75,19 @@ def judge(model, signal, mixture, samples):
     }
 
 
+def summary(rows):
+    """Means over mixtures; of scaled errors, of their squares."""
+    numbers = [key for key, value in rows[0].items() if isinstance(value, float)]
+    mean = {key: float(np.mean([row[key] for row in rows])) for key in numbers}
+    mean["scaled_error"] = float(np.sqrt(np.mean([row["scaled_error"] ** 2 for row in rows])))
+    return {"mixture": "mean", "map": "all"} | mean
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n-mixtures", type=int, default=6)
     parser.add_argument("--random-state", type=int, default=100)
+    parser.add_argument("--n-ranks", type=int, default=200)
     parser.add_argument("--n-simulations", type=int, default=None)
     arguments = parser.parse_args()
     folder = Path(os.environ["SKASTRO_DATA"])
@@ -88,7 +97,7 @@ def main():
     rows = []
     for i in range(arguments.n_mixtures):
         model = StatisticPosterior(random_state=arguments.random_state + i, **options)
-        found = judge(model, *make(folder, i, arguments.random_state))
+        found = judge(model, arguments.n_ranks, *make(folder, i, arguments.random_state))
         found = {key: float(value) for key, value in found.items()}
         rows.append({"mixture": str(i), "map": MAPS[i % len(MAPS)]} | found)
         print(
@@ -99,12 +108,19 @@ def main():
             f"{found['seconds']:.0f} + {found['seconds_ranks']:.0f} s",
             flush=True,
         )
-    mean = {key: float(np.mean([row[key] for row in rows])) for key in found}
-    scatter = np.std([row["coverage"] for row in rows], ddof=min(1, len(rows) - 1))
-    error = scatter / len(rows) ** 0.5
-    mean["scaled_error"] = float(np.sqrt(np.mean([row["scaled_error"] ** 2 for row in rows])))
-    rows.append({"mixture": "mean", "map": "all"} | mean)
-    uniform = np.mean([row["rank_p_smallest"] > 0.01 for row in rows[:-1]])
+        # after each: a run that is stopped has its rows
+        mean = summary(rows)
+        write_csv(
+            RESULTS / "separation_posterior.csv",
+            [*rows, mean],
+            threads=1,
+            samples=N_SAMPLES,
+            ranks=arguments.n_ranks,
+            n_simulations=model.n_simulations,
+            random_state=arguments.random_state,
+        )
+    error = np.std([row["coverage"] for row in rows], ddof=min(1, len(rows) - 1)) / len(rows) ** 0.5
+    uniform = np.mean([row["rank_p_smallest"] > 0.01 for row in rows])
     print(
         f"coverage of 68 % intervals {mean['coverage']:.3f} +- {error:.3f}, goal {GOAL[0]} to {GOAL[1]}: "
         f"{verdict(GOAL[0] <= mean['coverage'] <= GOAL[1])}\n"
@@ -113,7 +129,6 @@ def main():
         f"{mean['error_of_mixture']:.3f}; in error bars {mean['scaled_error']:.2f}\n"
         f"{mean['seconds']:.0f} s a mixture"
     )
-    write_csv(RESULTS / "separation_posterior.csv", rows, threads=1, samples=N_SAMPLES)
 
 
 if __name__ == "__main__":

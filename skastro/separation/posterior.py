@@ -39,7 +39,7 @@ class StatisticPosterior(PosteriorBase):
         Principal components of the statistics that are inferred.
     prior_width : float, default=3.5
         Standard deviation of the prior along each, in those of maps that agree with the mixture (Notes).
-    n_pilots : int, default=80
+    n_pilots : int, default=60
         Such maps.
     n_rounds : int, default=2
         Later rounds draw from the prior cut to a box that holds the posterior of the one before [2]_.
@@ -47,7 +47,7 @@ class StatisticPosterior(PosteriorBase):
         Maps synthesised in a round.
     n_contaminations : int, default=4
         Samples of the contamination that each of them meets.
-    max_iter : int, default=12
+    max_iter : int, default=8
         Iterations of a synthesis.
     network : callable or None, default=None
         A recipe: called with `n_features` and `n_outputs` it returns a module from (n, n_features) to
@@ -156,11 +156,11 @@ class StatisticPosterior(PosteriorBase):
         *,
         n_components=12,
         prior_width=3.5,
-        n_pilots=80,
+        n_pilots=60,
         n_rounds=2,
         n_simulations=300,
         n_contaminations=4,
-        max_iter=12,
+        max_iter=8,
         network=None,
         n_mixtures=2,
         lr=1e-3,
