@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skastro.density import MixtureDensityNetwork
-from skastro.scattering import ScatteringTransform
+from skastro.scattering import PowerSpectrum, ScatteringTransform
 from skastro.separation import StatisticPosterior
 
 SIDE = 32
@@ -63,6 +63,34 @@ def test_bias_is_taken_off_and_the_truth_within_the_error_bars(case, fitted):
     assert np.sqrt(np.mean((error / drawn.std(0)) ** 2)) < 2
     # and the bars say something: less than what the contamination changes
     assert np.median(drawn.std(0)) < 0.5 * np.median(np.abs(fitted.observed_ - truth))
+
+
+def test_power_of_white_fields_has_the_posterior_in_closed_form():
+    # of N modes, the power of a sum is that of the signal P, plus one of variance 2 sigma^4 / N, plus
+    # twice a product of variance P sigma^2 / N
+    rng = np.random.default_rng(0)
+    signal, noise = rng.normal(size=(SIDE, SIDE)), rng.normal(size=(200, SIDE, SIDE))
+    mixture = signal + noise[0]
+    model = posterior(
+        statistics=ScatteringTransform("power_spectrum", n_scales=2),
+        n_components=40, n_rounds=1, n_pilots=100, n_simulations=400, max_iter=8, n_mixtures=1,
+    )  # fmt: skip
+    drawn = np.exp(model.fit(noise[1:]).infer(mixture).sample(4000))
+    rings = PowerSpectrum((SIDE, SIDE))
+    scaled = (mixture - mixture.mean()) / mixture.std()
+    whole = rings(torch.from_numpy(scaled)[None])[0].numpy()
+    level = 1 / mixture.var()
+    expected = whole - level
+    std = np.sqrt((2 * level**2 + 4 * expected * level) / rings.counts)
+    # rings with many modes, for which it is Gaussian and no power comes near 0
+    some = rings.counts > 40
+    # powers are given in units of the mixture's
+    np.testing.assert_allclose(model.observed_, 0, atol=1e-4)
+    error = (drawn.mean(0) * whole - expected)[some] / std[some]
+    ratio = (drawn.std(0) * whole / std)[some]
+    assert some.sum() > 8
+    assert np.sqrt(np.mean(error**2)) < 0.25
+    assert abs(ratio.mean() - 1) < 0.15 and np.abs(ratio - 1).max() < 0.4
 
 
 def test_posterior_is_narrower_than_its_prior_and_rounds_cut_it(fitted):
