@@ -35,7 +35,7 @@ class StatisticPosterior(PosteriorBase):
     ----------
     statistics : ScatteringTransform or None, default=None
         A recipe of statistics of maps. None: "wst", averaged over rotations, in logarithms.
-    n_components : int, default=12
+    n_components : int, default=16
         Principal components of the statistics that are inferred.
     prior_width : float, default=3.5
         Standard deviation of the prior along each, in those of maps that agree with the mixture (Notes).
@@ -55,7 +55,7 @@ class StatisticPosterior(PosteriorBase):
     n_mixtures : int, default=2
     lr : float, default=1e-3
         Highest learning rate.
-    max_epochs : int, default=60
+    max_epochs : int, default=30
         Of a round.
     batch_size : int, default=256
     batch_growth : float, default=1.0
@@ -154,7 +154,7 @@ class StatisticPosterior(PosteriorBase):
         self,
         statistics=None,
         *,
-        n_components=12,
+        n_components=16,
         prior_width=3.5,
         n_pilots=60,
         n_rounds=2,
@@ -164,7 +164,7 @@ class StatisticPosterior(PosteriorBase):
         network=None,
         n_mixtures=2,
         lr=1e-3,
-        max_epochs=60,
+        max_epochs=30,
         batch_size=256,
         batch_growth=1.0,
         schedule="one_cycle",

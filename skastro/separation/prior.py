@@ -8,7 +8,7 @@ from scipy.special import ndtr, ndtri
 __all__ = ["BoxedPrior", "ReducedSpace"]
 
 # scatter that every direction has at least, in standard deviations of a coefficient
-LEAST = 0.5
+LEAST = 1.0
 # of how much of a posterior the box may lose on either side, and what it is made wider by
 TAIL, MARGIN = 1e-3, 1.25
 
