@@ -108,6 +108,9 @@ class StatisticPosterior(PosteriorBase):
     *Forward model.* Maps have the statistics that are asked for only nearly, after a few iterations. The
     network learns from those that they have, so that nothing of the posterior depends on how near.
 
+    *Limits.* Signals unlike all of the simulated ones, such as cut-outs with borders that don't meet, are
+    outside the error bars too often, even where `simulation_ranks` finds nothing wrong.
+
     The statistics are of this map, not of a process that it would be drawn from: `sample` does not scatter by
     cosmic variance.
 
