@@ -14,7 +14,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PUBLIC = [
     "emulation", "emulation.baselines", "denoising", "denoising.baselines", "metrics", "cube_metrics",
     "datasets", "compare", "displays", "io", "field_metrics", "scattering", "scattering.baselines",
-    "separation", "separation_metrics", "separation.baselines",
+    "separation", "separation_metrics", "separation.baselines", "density", "ranks",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from skastro.separation.constraints import (
 from skastro.separation.cross import CrossConstraint
 from skastro.separation.estimator import StatisticalSeparator
 from skastro.separation.networks import MixtureAutoencoder
+from skastro.separation.posterior import StatisticPosterior
 from skastro.separation.regions import LocalConstraint
 from skastro.separation.sphere import SphericalSeparator
 from skastro.separation.unsupervised import ScatteringMixtureModel
@@ -28,6 +29,7 @@ __all__ = [
     "ScatteringMixtureModel",
     "SpectrumConstraint",
     "SphericalSeparator",
+    "StatisticPosterior",
     "StatisticalSeparator",
     "WienerConstraint",
 ]

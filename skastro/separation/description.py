@@ -21,6 +21,8 @@ class Description:
         Of channels, whose coefficients are wanted alone. None: what the recipe says.
     pixels : Tensor of int of shape (n_pixels,), optional
         Of maps of the sphere, where the pixels are that the statistics take in nested order.
+    linear : bool, default=True
+        False leaves logarithms as they are: of maps that have statistics asked for, no power is negative.
 
     Attributes
     ----------
@@ -43,7 +45,7 @@ class Description:
     (True, 'P00[j1=0,l1=0]', 1.0)
     """
 
-    def __init__(self, recipe, mixtures, pairs=None, pixels=None):
+    def __init__(self, recipe, mixtures, pairs=None, pixels=None, linear=True):
         if getattr(recipe, "output", "global") == "local":
             raise ValueError("statistics has output='local'; expected 'global'.")
         self.recipe, self.pixels = recipe, pixels
@@ -53,6 +55,8 @@ class Description:
             self.module = self.module.between(pairs)
         logs = np.zeros(len(self.module.names), dtype=bool)
         for family, rows in zip(self.module.families, self.module.sets, strict=True):
+            if not linear:
+                break
             if family == "covariance":
                 plain = _without_channels(self.module.names[rows])
                 logs[rows] = [name.startswith(("P00", "S1[")) for name in plain]

@@ -18,7 +18,9 @@ __all__ = ["Problem", "draw", "pose", "wiener_filter"]
 NEIGHBOURS = 2  # rings on each side that tell how far a smooth spectrum is from the true one
 LEAST_TOLD = 0.5  # of a power that is not seen at all, in modes
 MISFIT = 0.15  # of a smooth spectrum in a ring, relative, where nothing tells it
-LEVEL = 0.3  # the same of all rings around together: seen in intervals of the power that hold the truth
+LEVEL = (
+    0.3  # the same of all rings around together: seen in intervals of the power that hold the truth
+)
 LEAST = 1e-3  # of the largest step of a mode: the least
 
 

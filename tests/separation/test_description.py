@@ -31,6 +31,14 @@ def test_powers_are_relative_to_the_mixture_and_linear(maps):
     np.testing.assert_allclose(twice["S1[j1=0,l1=0]"], 2 * values["S1[j1=0,l1=0]"])
 
 
+def test_logarithms_can_stay(maps):
+    linear = describe(maps)
+    found = Description(linear.recipe, maps, linear=False)
+    values = dict(zip(found.names, found(maps).T, strict=True))
+    powers = Covariance((32, 32), 3).norm(maps[:, 0])["P00"]
+    np.testing.assert_allclose(values["P00[j1=0,l1=0]"], powers[:, 0].log(), rtol=1e-10)
+
+
 def test_each_map_belongs_to_its_mixture(maps):
     found = describe(maps)
     some = found(maps[[2, 0]], torch.tensor([2, 0]))
