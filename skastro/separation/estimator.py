@@ -181,8 +181,8 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         C : array-like of shape (n, h, w) or (n, n_channels, h, w), callable, or array-like of shape (h, w)
             Two or more maps without any signal, better 20. Or a function of their number and a
             `numpy.random.RandomState` that draws `n_samples` for each era. Or one map, from the statistics of
-            which `n_samples` new ones are made by `ScatteringTransform.synthesize` [3]_: of its largest
-            scales they all have the same power.
+            which `n_samples` new ones are made by `ScatteringTransform.synthesize`: of its largest scales
+            they all have the same power.
         y : ignored
 
         Returns
@@ -271,7 +271,8 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         """Draw signals that might be in each mixture.
 
         Each has powers, modes and one sample of the contamination of its own that agree with the mixture, and
-        is then changed until it has the statistics that follow [4]_. Their scatter is the uncertainty of
+        is then changed, in one era, until it has the statistics that follow: randomize-then-optimize, as
+        Bardsley et al. (2014) in the references of the class. Their scatter is the uncertainty of
         `transform`, which has the signal that agrees best.
 
         Parameters
@@ -429,7 +430,9 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
                 f"C is constant in channel {int(np.argmin(self.scale_))}; expected samples that vary in "
                 "every channel, or in none."
             )
-        warnings.warn("the contamination is zero everywhere: D is returned.", stacklevel=3)
+        warnings.warn(
+            "the contamination is zero everywhere: the mixtures are returned.", stacklevel=3
+        )
         return True
 
     def _compare(self, maps):

@@ -29,8 +29,6 @@ class Frame:
         Whether nothing has to be continued.
     grid_shape : tuple of two int
         Of the continued maps.
-    zoom : float
-        Side of the maps over that of the continued ones.
 
     Examples
     --------
@@ -53,7 +51,6 @@ class Frame:
         if self.margins:
             self.grid_shape = tuple(len(share) for _, _, share in self.margins)
         self.whole = self.source is None and periodic
-        self.zoom = min(self.shape) / min(self.grid_shape)
 
     @property
     def seen(self):

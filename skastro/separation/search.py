@@ -77,9 +77,8 @@ class Search:
         if isinstance(start, str):
             first = problem.mixtures if start == "data" else problem.wiener
             if self.n_octaves_drawn:
-                # cycles per map, not per grid
-                radius = problem.fine.get("radius", first) * self.frame.zoom
-                drawn = (radius > 0) & (radius < 2**self.n_octaves_drawn)
+                radius = problem.fine.get("radius", first)
+                drawn = (radius >= 1) & (radius < 2**self.n_octaves_drawn)
                 first = first - draw(problem, drawn, generator)
                 free = (~drawn).to(first)
         else:
@@ -98,11 +97,10 @@ class Search:
         problem = suppose(
             self._pose(maps, numbers), min(self.n_samples, len(self.samples)), generator
         )
-        samples, n_iter = self._eras(generator)[0]
-        n_eras = 1 if self.exact else self.n_eras
+        samples = self._eras(generator)[0][0]
         free = torch.ones_like(problem.step[0, 0])
-        # one sample is what the contamination is taken to be: that of all eras
-        return self._run(problem, maps, problem.wiener, [(samples, n_iter)] * n_eras, free)
+        # powers and modes are right already: one era adds the statistics
+        return self._run(problem, maps, problem.wiener, [(samples, self.max_iter)], free)
 
     def _tensor(self, values):
         return torch.from_numpy(np.ascontiguousarray(values, dtype=self.dtype)).to(self.device)

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 import torch
 
 from skastro.separation.frame import Frame
@@ -43,7 +42,6 @@ def test_hidden_pixels_and_margins_together():
     torch.testing.assert_close(frame.extended(other), frame.extended(x))
     assert torch.equal(frame.cut(frame.extended(x))[:, mask], x[:, mask])
     assert frame.extended(x.numpy()).shape == (3, 10, 16)
-    assert frame.zoom == pytest.approx(0.8)
 
 
 def test_gradients_reach_the_map():
