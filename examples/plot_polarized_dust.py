@@ -107,7 +107,7 @@ for axis, psi in zip(axes[0], angle[:3], strict=False):
     along = np.radians(psi[np.ix_(every, every)])
     axis.quiver(
         every, every, np.cos(along), np.sin(along), color="white", headaxislength=0, headlength=0,
-        headwidth=0, pivot="mid", scale=18, width=0.006,
+        headwidth=0, pivot="mid", scale=18, width=0.005,
     )  # fmt: skip
 for axis, title in zip(axes[0], titles, strict=True):
     axis.set_title(title)
@@ -118,7 +118,7 @@ plt.show()
 # -------------
 # The band is the mean of the draws and once their standard deviation to either side, which a normal error
 # has for 68 %. Below, all over the power of the truth. On the right, where the noise is far stronger than the
-# dust, the draws differ most.
+# dust, the draws differ most, and the short search costs what was found some of its power.
 
 figure, axes = plt.subplots(
     2, 2, figsize=(9, 5.2), height_ratios=[3, 2], sharex=True, sharey="row", layout="constrained"
