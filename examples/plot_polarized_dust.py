@@ -33,8 +33,8 @@ print(mixture.shape, samples.shape)
 # %%
 # Taken apart
 # -----------
-# ``transform`` finds the dust that agrees best with the mixture, ``sample_posterior`` draws dust that might be.
-# A draw begins with likely powers, and needs fewer iterations. Both are short here, for this page to be fast.
+# ``transform`` finds the dust that agrees best with the mixture, ``sample_posterior`` draws dust that might
+# be. A draw begins with likely powers, and needs fewer iterations. Both are short, for this page to be fast.
 
 separator = StatisticalSeparator(
     periodic=True, n_samples=8, n_eras=1, max_iter=16, random_state=0, device="cpu"
