@@ -133,6 +133,11 @@ found, rest = model.separate(mixture, of["noise"])
 error = [relative_rmse(one, truth)[0] for one in (mixture, rest)]
 print(f"error in standard deviations of the gas: before {error[0]:.2f}, after {error[1]:.2f}")
 display = SeparationDisplay.from_maps(
-    mixture, rest, truth, model.samples_[of["noise"]][:, 0], unit="K"
+    mixture,
+    rest,
+    truth,
+    model.samples_[of["noise"]][:, 0],
+    quantity="brightness temperature",
+    unit="K",
 )
 plt.show()

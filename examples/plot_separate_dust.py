@@ -44,7 +44,7 @@ print(f"one map in {time.perf_counter() - start:.0f} s")
 # background, and have its spectrum and its histogram.
 
 display = SeparationDisplay.from_maps(
-    mix.mixture, dust, contamination=mix.samples, periodic=False, unit="σ"
+    mix.mixture, dust, contamination=mix.samples, periodic=False, quantity="intensity", unit="σ"
 )
 plt.show()
 
@@ -54,7 +54,7 @@ plt.show()
 # The residual is what was found less what is there.
 
 display = SeparationDisplay.from_maps(
-    mix.mixture, dust, mix.signal, mix.samples, periodic=False, unit="σ"
+    mix.mixture, dust, mix.signal, mix.samples, periodic=False, quantity="intensity", unit="σ"
 )
 plt.show()
 print({key: round(value, 3) for key, value in display.summary.items()})
@@ -67,7 +67,7 @@ print({key: round(value, 3) for key, value in display.summary.items()})
 
 filtered = WienerFilter().fit(mix.samples).transform(mix.mixture)
 display = SeparationDisplay.from_maps(
-    mix.mixture, filtered, mix.signal, mix.samples, periodic=False, unit="σ"
+    mix.mixture, filtered, mix.signal, mix.samples, periodic=False, quantity="intensity", unit="σ"
 )
 plt.show()
 print({key: round(value, 3) for key, value in display.summary.items()})

@@ -34,7 +34,7 @@ def add_separate(commands):
     )  # fmt: skip
     parser.add_argument(
         "--max-iter", metavar="N", type=positive_integer, default=30,
-        help="length of the search (default: 30)",
+        help="iterations in each of the three eras of the search (default: 30)",
     )  # fmt: skip
     parser.add_argument(
         "--n-posterior", metavar="N", type=positive_integer,
@@ -78,6 +78,7 @@ def separate(arguments):
         f"{', '.join(path.name for path in arguments.contamination)}, max_iter={arguments.max_iter}, "
         f"random_state={arguments.random_state}"
     )
+    history += ", periodic" * arguments.periodic
     if more:
         history += f", STD and POSTERIOR from {arguments.n_posterior} draws"
     write_map(arguments.output, signal, header, history, more)
@@ -144,15 +145,18 @@ def _separated(mixture, samples, arguments):
     seen = np.isfinite(mixture)
     if not seen.any():
         raise ValueError(f"{arguments.mixture} is blank everywhere; expected pixels that are not.")
+    if np.ptp(mixture[seen]) == 0:
+        raise ValueError(f"{arguments.mixture} has a constant map; expected one that varies.")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         signal = separator.transform(mixture[None], mask=seen)[0]
         draws = None
         if arguments.n_posterior:
             draws = separator.sample_posterior(mixture, arguments.n_posterior, seen)
-    for one in caught:
-        if issubclass(one.category, UserWarning):
-            print(f"skastro: {str(one.message).splitlines()[0]}", file=sys.stderr)
+    # the draws warn again of what the signal was warned of
+    said = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
+    for message in dict.fromkeys(said):
+        print(f"skastro: {message.splitlines()[0]}", file=sys.stderr)
     blank, more = np.float32(np.nan), {}
     if draws is not None:
         more = {"STD": draws.std(axis=0, ddof=1), "POSTERIOR": draws}

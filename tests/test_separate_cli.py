@@ -81,13 +81,15 @@ def test_strong_contamination_is_said_in_one_line(files, tmp_path, capsys):
     assert run(files, tmp_path / "signal.fits") == 0
     error = capsys.readouterr().err
     assert "hardly any signal can be told" in error and error.count("\n") == 1
+    assert run(files, tmp_path / "draws.fits", "--n-posterior", "2") == 0
+    assert capsys.readouterr().err == error
 
 
 @pytest.mark.parametrize(
     ("which", "change", "extra", "message"),
     [
         (0, lambda x: x * np.nan, [], "is blank everywhere"),
-        (0, lambda x: x * 0 + 1, [], "constant map"),
+        (0, lambda x: x * 0 + 1, [], "mix.fits has a constant map"),
         (0, lambda x: np.repeat(x, 3, axis=0), [], "expected a map (h, w)"),
         (0, lambda x: x, ["--hdu", "4"], "has 1 HDUs"),
         (1, lambda x: x[:, 1:], [], "has maps of 31 x 32 pixels; expected 32 x 32, those of"),
@@ -132,6 +134,7 @@ def test_draws_in_extensions(files, tmp_path, capsys):
         assert hdus["POSTERIOR"].shape == (3, 32, 32)
         expected = np.std(hdus["POSTERIOR"].data, axis=0, ddof=1)
         np.testing.assert_allclose(hdus["STD"].data, expected, rtol=1e-5)
+        assert "periodic" in "".join(hdus[0].header["HISTORY"])
         assert hdus["STD"].header["BUNIT"] == "MJy/sr" and hdus["STD"].header["CRVAL1"] == 83.0
         separator = StatisticalSeparator(max_iter=5, random_state=0, periodic=True).fit(MIX.samples)
         draws = separator.sample_posterior(MIX.mixture[0], 3)

@@ -43,6 +43,8 @@ class SeparationDisplay:
         Of the maps.
     pixel_unit : str or None
         Of the pixel size.
+    quantity : str, default="value"
+        What the maps are of.
 
     Attributes
     ----------
@@ -62,17 +64,18 @@ class SeparationDisplay:
     ['contamination', 'correlation', 'histogram', 'rmse', 'spectrum']
     """
 
-    def __init__(self, *, maps, measures, summary, unit=None, pixel_unit=None):
+    def __init__(self, *, maps, measures, summary, unit=None, pixel_unit=None, quantity="value"):
         self.maps = maps
         self.measures = measures
         self.summary = summary
         self.unit = unit
         self.pixel_unit = pixel_unit
+        self.quantity = quantity
 
     @classmethod
     def from_maps(
         cls, mixture, signal, truth=None, contamination=None, *, periodic=True, pixel_size=1.0,
-        pixel_unit=None, unit=None, figure=None,
+        pixel_unit=None, unit=None, quantity="value", figure=None,
     ):  # fmt: skip
         """Measure the maps and draw them.
 
@@ -91,6 +94,8 @@ class SeparationDisplay:
             Unit of the pixel size, for the axes; pixels by default.
         unit : str, optional
             Unit of the maps, for the axes; that of a Quantity by default.
+        quantity : str, default="value"
+            What the maps are of, for the axes: "brightness temperature", "Stokes Q".
         figure : matplotlib.figure.Figure, optional
             A new one by default.
 
@@ -132,7 +137,7 @@ class SeparationDisplay:
         summary = _summarise(maps, samples, window)
         display = cls(
             maps=maps, measures=_measure(maps, samples, window, pixel_size), summary=summary,
-            unit=unit, pixel_unit=pixel_unit,
+            unit=unit, pixel_unit=pixel_unit, quantity=quantity,
         )  # fmt: skip
         return display.plot(figure)
 
@@ -156,15 +161,15 @@ class SeparationDisplay:
         shown = {name: values[0] for name, values in self.maps.items()}
         # both parts: the signal may be positive where the contamination has both signs
         parts = [shown["truth" if "truth" in shown else "signal"], shown["contamination"]]
-        self.axes_ |= draw_maps(above, shown, np.stack(parts), self.unit)
+        label = self.quantity if self.unit is None else f"{self.quantity} [{self.unit}]"
+        self.axes_ |= draw_maps(above, shown, np.stack(parts), label)
         panels = below.subplots(1, len(self.measures))
-        unit = "" if self.unit is None else f" [{self.unit}]"
         length = "pixel" if self.pixel_unit is None else self.pixel_unit
         for ax, (key, (x, curves)) in zip(panels, self.measures.items(), strict=True):
             self.axes_[key] = ax
             for name, values in curves.items():
                 draw_curve(ax, x, values, name, STYLES[name], positive=key != "correlation")
-            dress(ax, key, unit, length)
+            dress(ax, key, label, length)
             ax.set_title(self._title(key), fontsize="medium")
         # the curves cross the whole panels
         below.legend(
@@ -184,7 +189,7 @@ class SeparationDisplay:
         }[key]
 
 
-def draw_maps(figure, shown, reference, unit=None):
+def draw_maps(figure, shown, reference, label="value"):
     """Maps in a row, in one colour scale.
 
     Parameters
@@ -194,7 +199,8 @@ def draw_maps(figure, shown, reference, unit=None):
         By their titles.
     reference : ndarray
         The colours span 99 % of its values.
-    unit : str or None
+    label : str, default="value"
+        Of the colours.
 
     Returns
     -------
@@ -208,7 +214,6 @@ def draw_maps(figure, shown, reference, unit=None):
         )
         ax.set(xticks=[], yticks=[])
         ax.set_title(name, fontsize="medium")
-    label = "" if unit is None else f"[{unit}]"
     figure.colorbar(picture, ax=list(axes), label=label, pad=0.01, aspect=22, extend="both")
     return dict(zip(shown, axes, strict=True))
 
@@ -225,12 +230,12 @@ def draw_curve(ax, x, values, name, style, positive=False):
     ax.plot(x, mean, linestyle=dash, color=color, linewidth=1.5, label=name, zorder=order)
 
 
-def dress(ax, key, unit="", length="pixel"):
+def dress(ax, key, label="value", length="pixel"):
     """Scales and labels of a panel: "spectrum", "error", "histogram" or "correlation"."""
     from matplotlib.ticker import NullFormatter
 
     if key == "histogram":
-        ax.set(yscale="log", xlabel=f"value{unit}")
+        ax.set(yscale="log", xlabel=label)
     else:
         ax.set(xscale="log", xlabel=f"k [cycles / {length}]")
         # labels between the powers of ten would run into each other

@@ -71,8 +71,20 @@ def test_maps_share_their_colours():
     np.testing.assert_array_equal(pictures["contamination"].get_array(), (MIXTURE - SIGNAL)[0])
     np.testing.assert_array_equal(pictures["residual"].get_array(), SIGNAL[0] - TRUTH[0])
     assert display.axes_["histogram"].get_xlabel() == "value [K]"
+    assert pictures["residual"].colorbar.ax.get_ylabel() == "value [K]"
     # one truth of all mixtures is one line, without a band
     assert len(display.measures["spectrum"][1]["truth"]) == 1
+
+
+def test_the_quantity_is_on_the_axes():
+    temperature = {"quantity": "brightness temperature", "unit": "K"}
+    for named, label in (
+        (temperature, "brightness temperature [K]"), ({"quantity": "Stokes Q"}, "Stokes Q"), ({}, "value"),
+    ):  # fmt: skip
+        axes = SeparationDisplay.from_maps(MIXTURE, SIGNAL, **named).axes_
+        assert axes["signal"].images[0].colorbar is None  # one bar of all, at the last
+        assert axes["contamination"].images[0].colorbar.ax.get_ylabel() == label
+        assert axes["histogram"].get_xlabel() == label
 
 
 def test_maps_that_are_not_periodic_and_a_figure_of_ones_own():
