@@ -5,7 +5,7 @@ import numpy as np
 from skastro.maps import check_maps
 from skastro.scattering import ScatteringTransform
 
-__all__ = ["LEAST_SAMPLES", "read_samples"]
+__all__ = ["LEAST_SAMPLES", "less_signals", "read_samples"]
 
 LEAST_SAMPLES = 2
 FAMILIES = ("covariance", "power_spectrum", "pdf")
@@ -58,3 +58,39 @@ def read_samples(C, n_drawn, n_made, seed, device):
             "the normalisation by their variance needs: or one map as C[0], of which samples are made."
         )
     return samples, unit
+
+
+def less_signals(mixtures, signals, unit, mixing=None):
+    """What contaminates mixtures whose signals are known.
+
+    Parameters
+    ----------
+    mixtures : ndarray of shape (n, h, w) or (n, n_channels, h, w)
+    signals : array-like of the same shape, or (n, h, w) with `mixing`
+    unit : str or None
+        Of the mixtures.
+    mixing : array-like of shape (n_channels,), optional
+        Amplitudes of one signal in the channels.
+
+    Returns
+    -------
+    samples : ndarray of the shape of the mixtures
+
+    Raises
+    ------
+    ValueError
+        Signals of another shape or unit, or not finite.
+    """
+    if unit is None and (given := getattr(signals, "unit", None)) is not None:
+        raise ValueError(f"y has unit {str(given)!r}; C has none: expected both.")
+    signals, _ = check_maps(signals, "y", ndims=(3, 4), unit=unit)
+    expected = mixtures.shape
+    if mixing is not None:
+        expected = expected[:1] + expected[2:]
+    if signals.shape != expected:
+        raise ValueError(
+            f"y has shape {signals.shape}; expected {expected}, that of the signals in C."
+        )
+    if mixing is not None:
+        signals = np.asarray(mixing, dtype=float)[:, None, None] * signals[:, None]
+    return mixtures - signals

@@ -21,7 +21,7 @@ from skastro.separation.constraints import (
     SpectrumConstraint,
     WienerConstraint,
 )
-from skastro.separation.contamination import LEAST_SAMPLES, read_samples
+from skastro.separation.contamination import LEAST_SAMPLES, less_signals, read_samples
 from skastro.separation.frame import Frame
 from skastro.separation.search import Search
 from skastro.separation_metrics import relative_rmse
@@ -183,7 +183,9 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
             `numpy.random.RandomState` that draws `n_samples` for each era. Or one map, from the statistics of
             which `n_samples` new ones are made by `ScatteringTransform.synthesize`: of its largest scales
             they all have the same power.
-        y : ignored
+        y : array-like of the shape of the signals, optional
+            Then `C` are mixtures that have these signals, and the samples are what is left: of simulations,
+            for a search over parameters with `score` as its measure.
 
         Returns
         -------
@@ -192,11 +194,14 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Fewer than two samples, or maps that are not finite, real, and of at least 2 x 2 pixels.
+            Fewer than two samples, signals of another shape, or maps that are not finite, real, and of at
+            least 2 x 2 pixels.
         """
         samples, self.unit_ = read_samples(
             C, self.n_samples * self.n_eras, self.n_samples, draw_seed(self.random_state), self._device
         )  # fmt: skip
+        if y is not None:
+            samples = less_signals(samples, y, self.unit_, self.mixing)
         self.n_dim_ = samples.ndim
         self.n_channels_in_ = samples.shape[1] if samples.ndim == 4 else 1
         self.map_shape_ = tuple(samples.shape[-2:])

@@ -7,8 +7,9 @@ import torch
 from astropy import units as u
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 
+from skastro.io import load, save
 from skastro.scattering import ScatteringTransform
 from skastro.separation import (
     Constraint,
@@ -18,6 +19,7 @@ from skastro.separation import (
     SpectrumConstraint,
     StatisticalSeparator,
 )
+from skastro.separation.baselines import WienerFilter
 
 SIDE = 64
 
@@ -187,20 +189,45 @@ def test_clone_pickle_search(case):
     assert (copied.transform(mixtures) == fitted.transform(mixtures)).all()
     assert not hasattr(model, "samples_") and not hasattr(recipe, "statistics_")
 
-    class Fixed(StatisticalSeparator):
-        """Samples of its own: a search hands on mixtures and signals."""
 
-        def fit(self, D, S=None):
-            return super().fit(samples)
+@pytest.mark.parametrize("constraints", [None, [MixtureConstraint(), SpectrumConstraint(0.2)]])
+def test_saved_and_loaded(case, tmp_path, constraints):
+    signal, noise, samples = case
+    recipe = ScatteringTransform(n_scales=3, n_orientations=2)
+    model = separator(statistics=recipe, constraints=constraints, max_iter=2, n_eras=1).fit(samples)
+    save(model, tmp_path / "model.skops")
+    copied = load(tmp_path / "model.skops")
+    mixtures = signal + noise
+    assert (copied.transform(mixtures) == model.transform(mixtures)).all()
+    draws = [one.sample_posterior(mixtures[0], 2) for one in (model, copied)]
+    assert (draws[0] == draws[1]).all()
 
+
+def test_search_over_families_and_schedules(case):
+    _, _, samples = case
+    signals = filaments(np.random.default_rng(9), 8)
+    mixtures = signals + samples[:8]
+    # what is left of mixtures with known signals
+    model = separator().fit(mixtures, signals)
+    plain = separator().fit(samples[:8])
+    np.testing.assert_allclose(model.samples_, plain.samples_, atol=1e-6)
+    grid = {"statistics__family": ["covariance", "wst"], "schedule": ["eras", "exact"]}
     search = GridSearchCV(
-        Fixed(recipe, max_iter=2, n_eras=1, n_samples=4, random_state=0, device="cpu"),
-        {"statistics__family": ["covariance", "wst"]},
-        cv=2,
-        error_score="raise",
-    ).fit(mixtures, signal)
+        separator(
+            statistics=ScatteringTransform(n_scales=3, n_orientations=2), max_iter=2, n_eras=1, n_samples=3
+        ),
+        grid, cv=2, error_score="raise",
+    ).fit(mixtures, signals)  # fmt: skip
     scores = search.cv_results_["mean_test_score"]
-    assert np.isfinite(scores).all() and scores[0] != scores[1] and (scores > -1).all()
+    assert len(set(scores.round(6))) == 4 and (scores > -1).all()
+    assert search.best_estimator_.transform(mixtures[:1]).shape == (1, SIDE, SIDE)
+    assert np.isfinite(cross_val_score(WienerFilter(), mixtures, signals, cv=2)).all()
+    with pytest.raises(ValueError, match=r"y has shape \(3, 64, 64\); expected \(8, 64, 64\)"):
+        separator().fit(mixtures, signals[:3])
+    with pytest.raises(ValueError, match="y has nan at"):
+        separator().fit(mixtures, np.where(signals > 1, np.nan, signals))
+    with pytest.raises(ValueError, match="y has unit 'Jy'; C has none"):
+        separator().fit(mixtures, signals * u.Jy)
 
 
 def test_score_is_minus_the_error(case):
@@ -371,6 +398,9 @@ def test_one_signal_in_channels(case):
     expected = error(single.transform(signal + level * noise), signal)
     assert error(found, signal) < 1.15 * expected
     assert model.score(mixtures, signal) > -1.15 * expected
+    trained = separator(mixing=amplitudes, max_iter=1).fit(mixtures, signal)
+    rest = mixtures - amplitudes[:, None, None] * signal[:, None]
+    np.testing.assert_allclose(trained.combination_.mean_, rest.mean((0, 2, 3)), atol=1e-6)
     assert model.sample_posterior(mixtures[0], 2).shape == (2, SIDE, SIDE)
     # hidden pixels of all channels
     mask = np.ones((SIDE, SIDE), dtype=bool)

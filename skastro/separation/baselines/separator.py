@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import row_blocks
 from skastro.maps import check_maps
+from skastro.separation.contamination import less_signals
 from skastro.separation_metrics import relative_rmse
 
 __all__ = ["Separator"]
@@ -32,7 +33,8 @@ class Separator(TransformerMixin, BaseEstimator):
         ----------
         C : array-like of shape (n, h, w) or (n, n_channels, h, w)
             Samples of the contamination, at least two.
-        y : ignored
+        y : array-like of the shape of the signals, optional
+            Then `C` are mixtures that have these signals, and the samples are what is left.
 
         Returns
         -------
@@ -45,6 +47,9 @@ class Separator(TransformerMixin, BaseEstimator):
             everywhere.
         """
         samples, self.unit_ = check_maps(C, "C", ndims=self._ndims())
+        if y is not None:
+            mixing = self.mixing if self._several_channels else None
+            samples = less_signals(samples, y, self.unit_, mixing)
         if len(samples) < 2:
             raise ValueError(
                 f"C has {len(samples)} sample; expected at least 2 of the contamination: one does not tell "
