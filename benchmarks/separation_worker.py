@@ -4,8 +4,9 @@ Answers the requests of `peers.Worker`, in the environment of the peers or in ou
 it. What is done for the peers, beyond what was published: the statistics of the mixture are taken once, and
 unless `products` is asked for, the cross moments come of one product of matrices and not of as many maps.
 
-build     the operator of pywph for maps of a shape, of the classes of moments that the public script has: S11,
-          S00, S01, C01 without shifts, which are means of products
+prepare   imports ours
+build     the operator of pywph for maps of a shape, of the classes of moments that the public script has:
+          S11, S00, S01, C01 without shifts, which are means of products
 check     largest difference from `WPHOp.apply`, in parts of the normalisation of each moment
 direct    min_u <|(Phi(u + c_i) - Phi(d)) / N|^2>_i, of Regaldo-Saint Blancard et al. (2021): all samples at
           each gradient. N, as in the public script, comes of the powers S11 of the mixture
@@ -13,8 +14,8 @@ eras      the bias by the contamination is averaged once an era, as in the scrip
           with a spectrum in rings, less that of the samples. First on powers alone
 ours      `StatisticalSeparator` with its default parameters
 
-All begin at the mixture and answer with the signal and the seconds of the processor, those of children included;
-the peers also with the loss at every evaluation.
+The peers begin at the mixture. All answer with the signal and the seconds of the processor, those of children
+included; the peers also with the loss at every evaluation.
 """
 
 import json
@@ -186,11 +187,15 @@ def main():
         request = json.loads(line)
         folder, do = Path(request.pop("folder")), request.pop("do")
         arrays = {}
-        if do != "build":
+        if do not in ("prepare", "build"):
             with np.load(folder / "in.npz") as file:
                 arrays = {key: torch.from_numpy(file[key].astype(np.float32)) for key in file}
         start = seconds()
-        if do == "build":
+        if do == "prepare":
+            import skastro.separation  # noqa: F401
+
+            answer = {}
+        elif do == "build":
             statistics = Statistics(**request)
             answer = {"n_moments": len(statistics.first)}
         elif do == "check":
