@@ -101,3 +101,31 @@ def test_jacobian_check_tells_right_from_wrong(on_path):
 
     assert jacobian_error(emulator(1.0), X) < 1e-9
     assert jacobian_error(emulator(1.001), X) == pytest.approx(1e-3, rel=0.01)
+
+
+def test_public_separations_are_those_of_pywph_and_descend(on_path):
+    from peers import Worker, installed
+
+    if not installed("scattering"):
+        pytest.skip("the environment of the peers is not installed")
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:32, :32] / 32 * 2 * np.pi
+    signal = np.cos(x + np.sin(y)) * 2**0.5
+    noise = rng.normal(size=(5, 32, 32))
+    given = {"mixture": signal + noise[0], "samples": noise[1:]}
+    size = {"shape": [32, 32], "n_scales": 3, "n_orientations": 4}
+    with Worker("separation_worker.py", "scattering", threads=1) as worker:
+        maps = []
+        for products in (False, True):
+            worker.ask("build", products=products, **size)
+            assert worker.ask("check", {"mixture": given["mixture"]})["difference"] < 1e-5
+            answer = worker.ask("direct", given, max_iter=10)
+            maps.append(answer["arrays"]["signal"])
+            assert answer["losses"][-1] < 0.1 * answer["losses"][0]
+        schedule = [[True, 10], [False, 10]]
+        answer = worker.ask("eras", given, schedule=schedule, n_rings=6)
+        assert all(one[-1] < one[0] for one in answer["losses"])
+        maps.append(answer["arrays"]["signal"])
+    assert maps[0] == pytest.approx(maps[1], abs=1e-2)
+    for found in maps:
+        assert np.std(found - signal) < 0.9 * np.std(noise[0])
