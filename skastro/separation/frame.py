@@ -29,6 +29,8 @@ class Frame:
         Whether nothing has to be continued.
     grid_shape : tuple of two int
         Of the continued maps.
+    share : float
+        Part of the grid that was seen.
 
     Examples
     --------
@@ -51,6 +53,7 @@ class Frame:
         if self.margins:
             self.grid_shape = tuple(len(share) for _, _, share in self.margins)
         self.whole = self.source is None and periodic
+        self.share = float(self.seen.sum() / np.prod(self.grid_shape))
 
     @property
     def seen(self):

@@ -161,10 +161,12 @@ def pose(
     gather[ring, np.arange(len(ring))] = fine.counts
     gather /= gather.sum(1, keepdims=True)
     prior, noise, whole = (p @ gather.T for p in (smooth, of_samples, of_mixture))
-    scatter = 2.0 / np.bincount(ring, fine.counts)
+    # what is continued is no more independent than what it is continued from
+    independent = fine.counts * (1.0 if frame is None else frame.share)
+    scatter = 2.0 / np.bincount(ring, independent)
     of_difference = scatter * (noise**2 + 2 * noise * prior)
     # what the rings of an octave around tell of the smooth spectrum, by Fisher's information
-    told = 0.5 * fine.counts * (smooth / np.maximum(smooth + of_samples, 1e-300)) ** 2
+    told = 0.5 * independent * (smooth / np.maximum(smooth + of_samples, 1e-300)) ** 2
     octave = np.abs(np.log2(fine.wavenumbers[:, None] / fine.wavenumbers)) <= 0.5
     unsure = 1.0 / np.maximum((told @ octave.T) @ gather.T, LEAST_TOLD) + LEVEL**2
     of_prior = (scatter + _misfit(whole - noise - prior, scatter, prior, noise)) * prior**2

@@ -159,6 +159,7 @@ class _Region:
     def __init__(self, inside, problem):
         self.seen = inside[tuple(map(slice, problem.visible(problem.mixtures).shape[2:]))]
         self.source = torch.from_numpy(fill_from(inside)).to(problem.mixtures.device)
+        self.share = float(self.seen.sum() / inside.size)
         self.extend, self.cut = problem.extended, problem.visible
 
     def filled(self, maps):
