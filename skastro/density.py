@@ -257,4 +257,16 @@ class MixtureDensityLoss(nn.Module):
         self.reduction = reduction
 
     def forward(self, mixture, target):
+        """Loss of each row.
+
+        Parameters
+        ----------
+        mixture : GaussianMixtures
+            What a `MixtureDensityNetwork` gives for n rows.
+        target : Tensor of shape (n, n_outputs)
+
+        Returns
+        -------
+        loss : Tensor of shape (n,)
+        """
         return -mixture.log_prob(target)

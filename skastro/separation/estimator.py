@@ -6,7 +6,6 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,14 +14,14 @@ from skastro.maps import check_maps, refuse_constant
 from skastro.partial_maps import check_valid_pixels, fill_from
 from skastro.scattering import ScatteringTransform
 from skastro.separation.baselines import ILC
-from skastro.separation.constraints import (
-    Constraint,
-    MixtureConstraint,
-    SpectrumConstraint,
-    WienerConstraint,
-)
 from skastro.separation.contamination import LEAST_SAMPLES, less_signals, read_samples
 from skastro.separation.frame import Frame
+from skastro.separation.reports import (
+    check_constraints,
+    compare_variances,
+    joined,
+    warn_of_stop,
+)
 from skastro.separation.search import Search
 from skastro.separation_metrics import relative_rmse
 
@@ -263,12 +262,12 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
                 maps[rows], first, torch.Generator().manual_seed(seed), np.arange(len(maps))[rows]
             )
             found.append(signal)
-            self.history_ = _joined(self.history_, history)
+            self.history_ = joined(self.history_, history)
             if stopped:
                 break
         signal = np.concatenate(found)
         if stopped:
-            _warn_of_stop(f"{len(signal)} of {len(maps)} signals", "the others their mixtures")
+            warn_of_stop(f"{len(signal)} of {len(maps)} signals", "the others their mixtures")
             signal = np.concatenate([signal, maps[len(signal) :].astype(self.dtype)])
         return self._split(given, signal, valid)
 
@@ -328,10 +327,10 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
             signal, history, stopped = search.sample(maps[order[rows]], generator, order[rows])
             flat[rows] = signal
             n_done += len(signal)
-            self.history_ = _joined(self.history_, history)
+            self.history_ = joined(self.history_, history)
             if stopped:
                 n_done = max(n_done // len(maps), 1)
-                _warn_of_stop(f"{n_done} of {n_samples} samples", "the last of them not at its end")
+                warn_of_stop(f"{n_done} of {n_samples} samples", "the last of them not at its end")
                 found = found[:n_done]
                 break
         found = found.swapaxes(0, 1).reshape(len(maps), len(found), *shape[2:])
@@ -362,14 +361,6 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         return -float(np.mean(relative_rmse(self.transform(D), truth)))
 
     # -- from parameters to a problem
-
-    def _constraints(self):
-        if self.constraints is None:
-            return [MixtureConstraint(), SpectrumConstraint(), WienerConstraint(8.0)]
-        constraints = list(self.constraints)
-        if not constraints or not all(isinstance(one, Constraint) for one in constraints):
-            raise ValueError(f"constraints={self.constraints!r}; expected at least one Constraint.")
-        return constraints
 
     @property
     def _device(self):
@@ -428,7 +419,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
     def _nothing_to_do(self, maps):
         """Whether there is no contamination; refuses and warns of what is hard."""
         if self.scale_.all():
-            self._compare(maps)
+            compare_variances(maps, self.scale_)
             return False
         if self.scale_.any():
             raise ValueError(
@@ -440,23 +431,6 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         )
         return True
 
-    def _compare(self, maps):
-        """Refuse constant mixtures; warn of those that vary less than what is to be taken off."""
-        variance = maps.var(axis=(2, 3), dtype=np.float64)
-        if not variance.all():
-            i, c = (int(k) for k in np.argwhere(variance == 0)[0])
-            raise ValueError(
-                f"D has a constant map, number {i}, channel {c}; expected mixtures that vary."
-            )
-        ratio = variance / self.scale_**2
-        i, c = np.unravel_index(ratio.argmin(), ratio.shape)
-        if ratio[i, c] < 1:
-            warnings.warn(
-                f"the contamination has a variance of {self.scale_[c] ** 2:.4g}, more than the "
-                f"{variance[i, c]:.4g} of mixture {i}, channel {c}: hardly any signal can be told.",
-                stacklevel=3,
-            )
-
     def _recipe(self, maps):
         recipe = ScatteringTransform() if self.statistics is None else clone(self.statistics)
         recipe.set_params(dtype=self.dtype, device=str(self._device))
@@ -464,7 +438,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
 
     def _search(self, frame):
         return Search(
-            self._constraints(), self.samples_, self.mean_, self.scale_, self._recipe, frame,
+            check_constraints(self.constraints), self.samples_, self.mean_, self.scale_, self._recipe, frame,
             self.schedule == "exact", self.n_samples, self.n_eras, self.max_iter, self.tolerance,
             self.n_octaves_drawn, self.dtype, self._device, self.verbose,
         )  # fmt: skip
@@ -479,21 +453,3 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
             rest[..., ~valid] = np.nan
         self.contamination_ = rest if self.n_dim_ == 4 else rest[:, 0]
         return signal.reshape(self._signal_shape(signal))
-
-
-def _warn_of_stop(first, rest):
-    warnings.warn(
-        f"the search was interrupted: {first} are the best until then, {rest}.",
-        ConvergenceWarning,
-        stacklevel=3,
-    )
-
-
-def _joined(history, more):
-    """Losses of one block after those of others."""
-    if not history or not more:
-        return history or more
-    return [
-        {name: np.concatenate([own, other[name]]) for name, own in era.items()}
-        for era, other in zip(history, more, strict=True)
-    ]

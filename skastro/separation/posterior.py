@@ -390,10 +390,10 @@ class StatisticPosterior(PosteriorBase):
         return np.array(self._simulator().names, dtype=object)
 
     def simulation_ranks(self, n_simulations=200, n_draws=99, random_state=None):
-        """Simulation-based calibration [3]_: ranks of known positions among draws from their posteriors.
+        """Simulation-based calibration: ranks of known positions among draws from their posteriors.
 
-        Fresh simulations from the prior of the last round. If the posteriors are right, the ranks are
-        uniform; in the middle too often: they are too wide; at both ends: too narrow.
+        As Talts et al. (2018), with fresh simulations from the prior of the last round. If the posteriors are
+        right, the ranks are uniform; in the middle too often: they are too wide; at both ends: too narrow.
 
         Parameters
         ----------

@@ -1,13 +1,11 @@
 """`SphericalSeparator`: mixtures on the sphere to the signal in them."""
 
-import warnings
 from math import isqrt
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,16 +13,16 @@ from skastro.base import draw_seed, resolve_device, row_blocks
 from skastro.healpix import check_nside, check_sphere_maps, ring_of_nested
 from skastro.scattering import SphericalScatteringTransform
 from skastro.scattering.sphere import check_sphere_scales
-from skastro.separation.constraints import (
-    Constraint,
-    MixtureConstraint,
-    SpectrumConstraint,
-    WienerConstraint,
-)
 from skastro.separation.descent import Interrupted, separate
 from skastro.separation.description import Description
 from skastro.separation.harmonics import Degrees, SphericalHarmonics
 from skastro.separation.problem import draw, pose
+from skastro.separation.reports import (
+    check_constraints,
+    compare_variances,
+    joined,
+    warn_of_stop,
+)
 
 __all__ = ["SphericalSeparator"]
 
@@ -236,8 +234,8 @@ class SphericalSeparator(TransformerMixin, BaseEstimator):
             D, "D", n_channels=self.n_channels_in_, n_pixels=12 * self.nside_**2, unit=self.unit_
         )
         shape = np.shape(D)
-        constraints = self._constraints()
-        self._compare(maps)
+        constraints = check_constraints(self.constraints)
+        compare_variances(maps, self.scale_)
         seed = draw_seed(self.random_state)
         bands = self._bands()
         signal, self.history_ = maps.astype(self.dtype), []
@@ -245,14 +243,9 @@ class SphericalSeparator(TransformerMixin, BaseEstimator):
             signal[rows], history, stopped = self._separate(
                 maps[rows], constraints, bands, seed, rows.start
             )
-            self.history_ = _joined(self.history_, history)
+            self.history_ = joined(self.history_, history)
             if stopped:
-                warnings.warn(
-                    f"transform was interrupted: {rows.stop} of {len(maps)} signals are the best until then, "
-                    "the others their mixtures.",
-                    ConvergenceWarning,
-                    stacklevel=2,
-                )
+                warn_of_stop(f"{rows.stop} of {len(maps)} signals", "the others their mixtures")
                 break
         self.contamination_ = (maps - signal).astype(self.dtype).reshape(shape)
         return signal.reshape(shape)
@@ -278,14 +271,6 @@ class SphericalSeparator(TransformerMixin, BaseEstimator):
         error = np.square(found - truth, dtype=np.float64).mean(2)
         return -float(np.mean(np.sqrt(error / truth.var(2, dtype=np.float64))))
 
-    def _constraints(self):
-        if self.constraints is None:
-            return [MixtureConstraint(), SpectrumConstraint(), WienerConstraint(8.0)]
-        constraints = list(self.constraints)
-        if not constraints or not all(isinstance(one, Constraint) for one in constraints):
-            raise ValueError(f"constraints={self.constraints!r}; expected at least one Constraint.")
-        return constraints
-
     @property
     def _device(self):
         return resolve_device(self.device, self.dtype)
@@ -294,18 +279,6 @@ class SphericalSeparator(TransformerMixin, BaseEstimator):
     def _row_bytes(self):
         pixels = self.n_channels_in_ * 12 * self.nside_**2
         return pixels * np.dtype(self.dtype).itemsize * OVERHEAD
-
-    def _compare(self, maps):
-        """Warn of mixtures that vary less than what is to be taken off."""
-        variance = maps.var(axis=2, dtype=np.float64)
-        ratio = variance / self.scale_**2
-        i, c = np.unravel_index(ratio.argmin(), ratio.shape)
-        if ratio[i, c] < 1:
-            warnings.warn(
-                f"the contamination has a variance of {self.scale_[c] ** 2:.4g}, more than the "
-                f"{variance[i, c]:.4g} of mixture {i}, channel {c}: hardly any signal can be told.",
-                stacklevel=3,
-            )
 
     def _bands(self):
         """Degrees one by one, and in wide bands."""
@@ -370,13 +343,3 @@ class SphericalSeparator(TransformerMixin, BaseEstimator):
         except Interrupted as end:
             signal, stopped = end.signal, True
         return (signal.cpu().numpy() * unit + offset).astype(self.dtype), history, stopped
-
-
-def _joined(history, more):
-    """Losses of one block after those of others."""
-    if not history or not more:
-        return history or more
-    return [
-        {name: np.concatenate([own, other[name]]) for name, own in era.items()}
-        for era, other in zip(history, more, strict=True)
-    ]
