@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skastro.base import NetEstimator, draw_seed, resolve_device
@@ -18,6 +18,7 @@ from skastro.denoising.image_training import (
     TrainingBatches,
     blind_spots,
 )
+from skastro.recipes import copy_recipe
 from skastro.symmetries import n_symmetries, turn, turn_back
 
 __all__ = ["ImageDenoiser"]
@@ -242,11 +243,7 @@ class ImageDenoiser(ImageTransformer, NetEstimator):
         self.n_turns_ = n_symmetries(self.augmentation, *images.shape[2:])
         batches = TrainingBatches(mode, norm, corruption, self.n_turns_)
         if anew:
-            if self.network is None:
-                self.recipe_ = self._recipe()
-            else:
-                own = isinstance(self.network, BaseEstimator)
-                self.recipe_ = clone(self.network) if own else self.network
+            self.recipe_ = self._recipe() if self.network is None else copy_recipe(self.network)
             rows = np.sort(rng.permutation(len(images))[:N_STATISTICS])
             self._fit_statistics(batches, inputs[rows], target[rows], seed)
         self.mode_, self.corruption_ = mode, corruption

@@ -1,16 +1,15 @@
 """What the networks of maps share: their parameters, how maps are read, trained on and seen through turns."""
 
-import copy
 from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import NetEstimator, draw_seed, row_blocks
 from skastro.maps import check_maps
+from skastro.recipes import copy_recipe
 from skastro.scattering.cnn_network import MapNetwork, Turned
 from skastro.symmetries import n_symmetries, turn
 
@@ -79,8 +78,7 @@ class MapCNN(NetEstimator):
         seed = draw_seed(self.random_state)
         rows = self._split_rows(len(maps), np.random.default_rng(seed).integers(2**31 - 1))
         if anew:
-            own = isinstance(self.network, BaseEstimator)
-            self.recipe_ = clone(self.network) if own else copy.deepcopy(self.network)
+            self.recipe_ = copy_recipe(self.network)
             seen = maps[rows[0]].astype(np.float64)
             self.center_ = seen.mean(axis=(0, 2, 3)).astype(self.dtype)
             scale = seen.std(axis=(0, 2, 3))

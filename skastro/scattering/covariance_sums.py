@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy.fft import next_fast_len
 
-from skastro.scattering.map_statistics import Constants
+from skastro.constants import Constants
 
 __all__ = [
     "ModulusBank",

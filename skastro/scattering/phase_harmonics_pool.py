@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from skastro.constants import Constants
 from skastro.scattering.covariance_sums import ModulusBank, SpectralSums, half_plane
-from skastro.scattering.map_statistics import Constants
 from skastro.scattering.phase_harmonics_indices import transposed
 from skastro.scattering.phase_harmonics_sums import PhaseCoupling, ShiftedSums
 

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from scipy.fft import next_fast_len
 
+from skastro.constants import Constants
 from skastro.scattering.covariance_sums import SMALLEST, half_weights, narrow
 from skastro.scattering.filters_steerable import CENTRE
-from skastro.scattering.map_statistics import Constants
 
 __all__ = ["PhaseCoupling", "ShiftedSums", "unit_phase"]
 

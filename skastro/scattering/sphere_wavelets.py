@@ -7,7 +7,7 @@ import torch
 from scipy.optimize import brentq
 from torch.nn import functional
 
-from skastro.scattering.map_statistics import Constants
+from skastro.constants import Constants
 from skastro.scattering.sphere_grid import Neighbours, pixel_vectors
 from skastro.scattering.sphere_transport import from_harmonics, over_neighbours, turn
 

@@ -51,7 +51,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         Where to begin: the mixtures through the Wiener filter; as they are (a long way); or a first guess.
     periodic : bool, default=False
         Whether opposite sides of the maps touch. If not, maps are continued beyond their borders by a margin,
-        a fourth of each side, for half as much time again.
+        a fourth of each side, which takes more time.
     mixing : array-like of shape (n_channels,) or None, default=None
         Amplitudes of one signal that all channels have in common. The channels are combined with the weights
         of least variance in each ring, which keeps all that channels of Gaussian contamination say of the

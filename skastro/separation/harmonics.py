@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from skastro.constants import Constants
 from skastro.healpix import nested_of_ring, ring_layout
-from skastro.scattering.map_statistics import Constants
 from skastro.separation.spectra import Bands, ring_edges
 
 __all__ = ["Degrees", "SphericalHarmonics", "legendre"]
@@ -15,7 +15,7 @@ REFINED = 2  # times that an analysis is refined by what it has left
 def legendre(max_degree, z):
     r"""Normalised associated Legendre functions, by recurrence in the degree.
 
-    :math:`Y_{lm} = \\bar P_{lm}(z)\\, e^{i m \phi}` are orthonormal, with the Condon-Shortley phase.
+    :math:`Y_{lm} = \bar P_{lm}(z)\\, e^{i m \phi}` are orthonormal, with the Condon-Shortley phase.
 
     Parameters
     ----------

@@ -1,16 +1,15 @@
 """What is behind `StatisticPosterior`: simulations of a mixture, and the density that learns from them."""
 
-import copy
 from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import NetEstimator, draw_seed, resolve_device
 from skastro.density import MixtureDensityLoss, MixtureDensityNetwork
 from skastro.maps import check_maps, refuse_constant
+from skastro.recipes import copy_recipe
 from skastro.separation.prior import ReducedSpace
 from skastro.separation.simulator import Simulator
 
@@ -84,8 +83,7 @@ class PosteriorBase(NetEstimator):
 
     def _learn(self, positions, mixed, rng):
         """Train on positions (n, n_components) and statistics (n, n_contaminations, n_coefficients)."""
-        own = isinstance(self.network, BaseEstimator)
-        self.network_ = clone(self.network) if own else copy.deepcopy(self.network)
+        self.network_ = copy_recipe(self.network)
         n, repeats = mixed.shape[:2]
         mixed = mixed.reshape(n * repeats, -1)
         self.features_ = ReducedSpace.of(mixed, FEATURES * len(self.space_.axes), least=0.0)

@@ -5,8 +5,8 @@ import torch
 from scipy.interpolate import BSpline
 from scipy.optimize import minimize
 
+from skastro.constants import Constants
 from skastro.fourier_shells import FourierShells
-from skastro.scattering.map_statistics import Constants
 
 __all__ = ["Bands", "Rings", "ring_edges", "signal_spectrum"]
 

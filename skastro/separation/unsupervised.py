@@ -1,12 +1,10 @@
 """`ScatteringMixtureModel`: kinds of maps in many patches that nobody labelled, by scattering statistics."""
 
-import copy
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
     TransformerMixin,
@@ -18,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import NetEstimator, draw_seed, resolve_device
 from skastro.maps import check_maps, refuse_constant
+from skastro.recipes import copy_recipe
 from skastro.scattering import ScatteringTransform
 from skastro.separation.estimator import StatisticalSeparator
 from skastro.separation.mixture import MixtureNet
@@ -385,9 +384,7 @@ class ScatteringMixtureModel(
             "n_latent": self.n_latent,
             "n_components": self.n_components,
         }
-        recipe = MixtureAutoencoder() if self.network is None else self.network
-        own = isinstance(recipe, BaseEstimator)
-        self.recipe_ = clone(recipe) if own else copy.deepcopy(recipe)
+        self.recipe_ = copy_recipe(MixtureAutoencoder() if self.network is None else self.network)
 
     def _reduce(self, maps):
         return torch.from_numpy(self.reduced_.transform(maps).astype(self.dtype))

@@ -1,30 +1,15 @@
-"""Tensors made once from arrays, statistics that travel, and divisions and roots that are safe."""
+"""Statistics that travel, and divisions and roots that are safe."""
 
 import copy
 import pickle
 
-import numpy as np
 import pytest
 import torch
 
 from skastro.scattering.covariance import Covariance
-from skastro.scattering.map_statistics import Constants, divide, root
+from skastro.scattering.map_statistics import divide, root
 from skastro.scattering.phase_harmonics import PhaseHarmonics
 from skastro.scattering.spectrum import PixelDistribution, PowerSpectrum
-
-
-def test_constants_are_made_once_for_each_dtype():
-    constants = Constants()
-    constants.keep("weights", np.arange(3) / 3)
-    constants.keep("index", np.arange(3))
-    constants.keep("nothing", None)
-    single, double = torch.zeros(1), torch.zeros(1, dtype=torch.complex128)
-    assert constants.get("weights", single).dtype == torch.float32
-    assert constants.get("weights", double).dtype == torch.float64
-    assert constants.get("weights", single) is constants.get("weights", single)
-    np.testing.assert_array_equal(constants.get("weights", double), np.arange(3) / 3)
-    assert constants.get("index", single).dtype == torch.int64
-    assert constants.get("nothing", single) is None
 
 
 @pytest.mark.parametrize("make", [Covariance, PhaseHarmonics])
