@@ -5,7 +5,7 @@ import numpy as np
 from skastro.maps import check_maps
 from skastro.scattering import ScatteringTransform
 
-__all__ = ["LEAST_SAMPLES", "less_signals", "read_samples"]
+__all__ = ["LEAST_SAMPLES", "check_enough", "less_signals", "read_samples"]
 
 LEAST_SAMPLES = 2
 FAMILIES = ("covariance", "power_spectrum", "pdf")
@@ -52,12 +52,17 @@ def read_samples(C, n_drawn, n_made, seed, device):
         model = ScatteringTransform(FAMILIES, device=str(device)).fit(one[None])
         return model.synthesize(n_made, max_iter=ITERATIONS, random_state=seed), unit
     samples, unit = check_maps(C, "C", ndims=(3, 4))
+    check_enough(samples, ": or one map as C[0], of which samples are made")
+    return samples, unit
+
+
+def check_enough(samples, hint=""):
+    """Refuse too few samples of the contamination."""
     if len(samples) < LEAST_SAMPLES:
         raise ValueError(
             f"C has {len(samples)} sample of the contamination; expected at least {LEAST_SAMPLES}, which "
-            "the normalisation by their variance needs: or one map as C[0], of which samples are made."
+            f"the normalisation by their variance needs{hint}."
         )
-    return samples, unit
 
 
 def less_signals(mixtures, signals, unit, mixing=None):

@@ -9,11 +9,11 @@ from skastro.healpix import check_sphere_maps
 from skastro.maps import check_maps, refuse_constant
 from skastro.scattering import ScatteringTransform, SphericalScatteringTransform
 from skastro.separation.constraints import Constraint, over_samples
+from skastro.separation.contamination import LEAST_SAMPLES
 
 __all__ = ["CrossConstraint"]
 
 RECIPES = (ScatteringTransform, SphericalScatteringTransform)  # of the plane, and of the sphere
-LEAST_SAMPLES = 2
 
 
 class CrossConstraint(Constraint):

@@ -9,17 +9,17 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skastro.base import draw_seed, resolve_device, row_blocks
+from skastro.base import draw_seed, resolve_device
 from skastro.maps import check_maps, refuse_constant
 from skastro.partial_maps import check_valid_pixels, fill_from
 from skastro.scattering import ScatteringTransform
 from skastro.separation.baselines import ILC
 from skastro.separation.contamination import LEAST_SAMPLES, less_signals, read_samples
+from skastro.separation.description import Description
 from skastro.separation.frame import Frame
 from skastro.separation.reports import (
     check_constraints,
     compare_variances,
-    joined,
     warn_of_stop,
 )
 from skastro.separation.search import Search
@@ -254,21 +254,9 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         self.history_ = []
         if self._nothing_to_do(maps):
             return self._split(given, maps.astype(self.dtype), valid)
-        seed = draw_seed(self.random_state)
-        found, stopped = [], False
-        for rows in row_blocks(len(maps), self._row_bytes, self.max_memory):
-            first = start if isinstance(start, str) else start[rows]
-            signal, history, stopped = search.find(
-                maps[rows], first, torch.Generator().manual_seed(seed), np.arange(len(maps))[rows]
-            )
-            found.append(signal)
-            self.history_ = joined(self.history_, history)
-            if stopped:
-                break
-        signal = np.concatenate(found)
-        if stopped:
-            warn_of_stop(f"{len(signal)} of {len(maps)} signals", "the others their mixtures")
-            signal = np.concatenate([signal, maps[len(signal) :].astype(self.dtype)])
+        signal, self.history_, n_found = search.find(maps, start, draw_seed(self.random_state))
+        if n_found is not None:
+            warn_of_stop(f"{n_found} of {len(maps)} signals", "the others their mixtures")
         return self._split(given, signal, valid)
 
     def sample_posterior(self, D, n_samples=10, mask=None, *, random_state=None):
@@ -309,31 +297,22 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         if not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples={n_samples!r}; expected an integer of at least 1.")
         single = np.ndim(D) == self.n_dim_ - 1
-        given, valid = self._read(D[None] if single else D, mask)
+        given, valid = self._read(np.asanyarray(D)[None] if single else D, mask)
         maps = self._combined(given)
         search = self._search(Frame(self.map_shape_, valid, self.periodic))
-        shape = (len(maps), n_samples, *self._signal_shape(maps)[1:])
-        if self._nothing_to_do(maps):
-            found = np.repeat(maps[:, None].astype(self.dtype), n_samples, axis=1).reshape(shape)
-            return found[0] if single else found
-        given_state = self.random_state if random_state is None else random_state
-        generator = torch.Generator().manual_seed(draw_seed(given_state))
-        self.history_ = []
-        found = np.empty((n_samples, *maps.shape), dtype=self.dtype)
         # sample by sample, for an interruption to leave whole ones
-        order = np.tile(np.arange(len(maps)), n_samples)
-        flat, n_done = found.reshape(-1, *maps.shape[1:]), 0
-        for rows in row_blocks(len(order), self._row_bytes, self.max_memory):
-            signal, history, stopped = search.sample(maps[order[rows]], generator, order[rows])
-            flat[rows] = signal
-            n_done += len(signal)
-            self.history_ = joined(self.history_, history)
-            if stopped:
-                n_done = max(n_done // len(maps), 1)
+        which = np.tile(np.arange(len(maps)), n_samples)
+        self.history_ = []
+        if self._nothing_to_do(maps):
+            found = maps[which].astype(self.dtype)
+        else:
+            state = self.random_state if random_state is None else random_state
+            found, self.history_, n_found = search.sample(maps, which, draw_seed(state))
+            if n_found is not None:
+                n_done = max(n_found // len(maps), 1)
                 warn_of_stop(f"{n_done} of {n_samples} samples", "the last of them not at its end")
-                found = found[:n_done]
-                break
-        found = found.swapaxes(0, 1).reshape(len(maps), len(found), *shape[2:])
+                found = found[: n_done * len(maps)]
+        found = found.reshape(-1, *self._signal_shape(maps)).swapaxes(0, 1)
         return found[0] if single else found
 
     def score(self, D, S):
@@ -365,13 +344,6 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
     @property
     def _device(self):
         return resolve_device(self.device, self.dtype)
-
-    @property
-    def _row_bytes(self):
-        pixels = len(self.scale_) * int(
-            np.prod(Frame(self.map_shape_, None, self.periodic).grid_shape)
-        )
-        return pixels * np.dtype(self.dtype).itemsize * OVERHEAD
 
     def _read(self, D, mask):
         """Mixtures (n, n_channels, h, w) with hidden pixels filled, and the valid pixels or None."""
@@ -431,16 +403,19 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         )
         return True
 
-    def _recipe(self, maps):
+    def _describe(self, mixtures):
         recipe = ScatteringTransform() if self.statistics is None else clone(self.statistics)
         recipe.set_params(dtype=self.dtype, device=str(self._device))
-        return recipe.fit(maps)
+        return Description(recipe.fit(mixtures.cpu().numpy()), mixtures)
 
     def _search(self, frame):
+        pixels = len(self.scale_) * int(np.prod(frame.grid_shape))
         return Search(
-            check_constraints(self.constraints), self.samples_, self.mean_, self.scale_, self._recipe, frame,
+            check_constraints(self.constraints), self.samples_, self.mean_, self.scale_, self._describe,
             self.schedule == "exact", self.n_samples, self.n_eras, self.max_iter, self.tolerance,
             self.n_octaves_drawn, self.dtype, self._device, self.verbose,
+            pixels * np.dtype(self.dtype).itemsize * OVERHEAD, self.max_memory,
+            None if frame.whole else frame,
         )  # fmt: skip
 
     def _split(self, given, signal, valid):

@@ -13,12 +13,12 @@ from skastro.base import NetEstimator, draw_seed
 from skastro.maps import check_maps, refuse_constant
 from skastro.ranks import simulation_ranks
 from skastro.scattering import ScatteringTransform
+from skastro.separation.contamination import check_enough
 from skastro.separation.posterior_base import PILOT_STEPS, PosteriorBase, numbers
 from skastro.separation.prior import BoxedPrior
 
 __all__ = ["StatisticPosterior"]
 
-LEAST_SAMPLES = 2
 DRAWN = 20_000  # of a posterior, to see where it has mass
 CHANCE = 0.01  # below: the ranks are not uniform
 
@@ -225,10 +225,7 @@ class StatisticPosterior(PosteriorBase):
             all constant.
         """
         samples, self.unit_ = check_maps(C, "C", ndims=(3, 4))
-        if len(samples) < LEAST_SAMPLES:
-            raise ValueError(
-                f"C has {len(samples)} sample of the contamination; expected at least {LEAST_SAMPLES}."
-            )
+        check_enough(samples)
         self.map_dims_ = samples.ndim - 1
         self.n_channels_in_ = samples.shape[1] if samples.ndim == 4 else 1
         self.map_shape_ = tuple(samples.shape[-2:])

@@ -1,32 +1,32 @@
-"""From arrays of maps to a problem of tensors, and from there to signals: what an estimator's calls share."""
+"""From arrays of maps to a problem of tensors, and from there to signals: what all separators share."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from skastro.base import row_blocks
 from skastro.separation.descent import Interrupted, separate
-from skastro.separation.description import Description
 from skastro.separation.hypotheses import suppose
 from skastro.separation.problem import draw, pose
+from skastro.separation.reports import joined
 
 __all__ = ["Search"]
 
 
 @dataclass
 class Search:
-    """How signals are sought in blocks of mixtures.
+    """How signals are sought in mixtures of the plane (n, n_channels, h, w) or the sphere (..., n_pixels).
 
     Attributes
     ----------
     constraints : list of Constraint
-    samples : ndarray of shape (n_samples, n_channels, h, w)
+    samples : ndarray of shape (n_samples, n_channels, h, w) or (n_samples, n_channels, n_pixels)
         Of the contamination, without their mean.
     mean, scale : ndarray of shape (n_channels,)
         Of the contamination: its mean and standard deviation.
-    recipe : callable
-        Of maps (n, n_channels, h, w): a fitted ScatteringTransform.
-    frame : Frame
+    describe : callable
+        Of mixtures, a Tensor: their Description.
     exact : bool
         Whether averages over samples are taken at each gradient.
     n_samples, n_eras, max_iter : int
@@ -35,14 +35,19 @@ class Search:
     dtype : str
     device : torch.device
     verbose : int
+    row_bytes, max_memory : int
+        Memory for the work on one mixture, and for that on a block of them.
+    frame : Frame or None
+        Of maps that are not whole.
+    bands : tuple of two Degrees or None
+        On the sphere, as `pose` takes them.
     """
 
     constraints: list
     samples: np.ndarray
     mean: np.ndarray
     scale: np.ndarray
-    recipe: object
-    frame: object
+    describe: object
     exact: bool
     n_samples: int
     n_eras: int
@@ -52,26 +57,68 @@ class Search:
     dtype: str
     device: torch.device
     verbose: int
+    row_bytes: int
+    max_memory: int
+    frame: object = None
+    bands: tuple = None
 
-    def find(self, maps, start, generator, numbers=None):
-        """Signals in mixtures (n, n_channels, h, w).
+    def find(self, maps, start, seed):
+        """The signal in each mixture.
 
         Parameters
         ----------
-        maps : ndarray of shape (n, n_channels, h, w)
+        maps : ndarray of shape (n, n_channels, h, w) or (n, n_channels, n_pixels)
         start : ndarray of that shape, "data" or "smoothed"
             Where to begin.
-        generator : torch.Generator
-        numbers : ndarray of int of shape (n,), optional
-            Of the mixtures among all that were given. None: they are all.
+        seed : int
+            The same for each block: a mixture does not depend on what it is separated with.
 
         Returns
         -------
-        signal : ndarray of shape (n, n_channels, h, w)
+        signal : ndarray of the shape of `maps`
+            The mixtures where it was not reached.
         history : list of dict
-        stopped : bool
-            Whether it was interrupted.
+        n_found : int or None
+            If it was interrupted: how many signals there are.
         """
+
+        def one(rows):
+            first = start if isinstance(start, str) else start[rows]
+            generator = torch.Generator().manual_seed(seed)
+            return self._find(maps[rows], first, generator, np.arange(len(maps))[rows])
+
+        return self._in_blocks(maps, one)
+
+    def sample(self, maps, which, seed):
+        """Signals that might be, each of one of the mixtures.
+
+        Parameters
+        ----------
+        maps : ndarray of shape (n, n_channels, h, w) or (n, n_channels, n_pixels)
+        which : ndarray of int of shape (n_signals,)
+            The mixture of each.
+        seed : int
+
+        Returns
+        -------
+        signal, history, n_found
+            As `find`.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        return self._in_blocks(
+            maps[which], lambda rows: self._sample(maps[which[rows]], generator, which[rows])
+        )
+
+    def _in_blocks(self, maps, one):
+        signal, history = maps.astype(self.dtype), []
+        for rows in row_blocks(len(maps), self.row_bytes, self.max_memory):
+            signal[rows], more, stopped = one(rows)
+            history = joined(history, more)
+            if stopped:
+                return signal, history, rows.stop
+        return signal, history, None
+
+    def _find(self, maps, start, generator, numbers):
         problem = self._pose(maps, numbers)
         free = torch.ones_like(problem.step[0, 0])
         if isinstance(start, str):
@@ -82,21 +129,12 @@ class Search:
                 first = first - draw(problem, drawn, generator)
                 free = (~drawn).to(first)
         else:
-            first = self.frame.extended(self._tensor(start))
-            first = (first - problem.offset) / problem.unit
+            first = (problem.extended(self._tensor(start)) - problem.offset) / problem.unit
         return self._run(problem, maps, first, self._eras(generator), free)
 
-    def sample(self, maps, generator, numbers=None):
-        """Signals that might be, one for each of the mixtures, of which several may be the same.
-
-        Returns
-        -------
-        signal, history, stopped
-            As `find`.
-        """
-        problem = suppose(
-            self._pose(maps, numbers), min(self.n_samples, len(self.samples)), generator
-        )
+    def _sample(self, maps, generator, numbers):
+        n_choices = min(self.n_samples, len(self.samples))
+        problem = suppose(self._pose(maps, numbers), n_choices, generator)
         samples = self._eras(generator)[0][0]
         free = torch.ones_like(problem.step[0, 0])
         # powers and modes are right already: one era adds the statistics
@@ -105,18 +143,28 @@ class Search:
     def _tensor(self, values):
         return torch.from_numpy(np.ascontiguousarray(values, dtype=self.dtype)).to(self.device)
 
-    def _pose(self, maps, numbers=None):
-        unit, mean = self.scale[:, None, None], self._mean(maps)
+    def _by_channel(self, values):
+        """Numbers (n_channels,) that broadcast to maps."""
+        return values.reshape(-1, *[1] * (self.samples.ndim - 2))
+
+    def _extended(self, maps):
+        return maps if self.frame is None else self.frame.extended(maps)
+
+    def _pose(self, maps, numbers):
+        unit, mean = self._by_channel(self.scale), self._mean(maps)
         with torch.no_grad():
-            mixtures = self.frame.extended(self._tensor((maps - mean) / unit))
-            samples = self.frame.extended(self._tensor(self.samples)) / self._tensor(unit)
-            describe = Description(self.recipe(mixtures.cpu().numpy()), mixtures)
-            offset = self._tensor(mean - self.mean[:, None, None])
-            frame = None if self.frame.whole else self.frame
-            if numbers is not None:
-                numbers = torch.from_numpy(numbers).to(self.device)
+            mixtures = self._extended(self._tensor((maps - mean) / unit))
+            samples = self._extended(self._tensor(self.samples)) / self._tensor(unit)
             return pose(
-                mixtures, samples, describe, self._tensor(unit), offset, self.exact, frame, numbers
+                mixtures,
+                samples,
+                self.describe(mixtures),
+                self._tensor(unit),
+                self._tensor(mean - self._by_channel(self.mean)),
+                self.exact,
+                self.frame,
+                torch.from_numpy(numbers).to(self.device),
+                self.bands,
             )[0]
 
     def _eras(self, generator):
@@ -137,12 +185,11 @@ class Search:
             )  # fmt: skip
         except Interrupted as end:
             signal, stopped = end.signal, True
-        signal = self.frame.cut(signal).cpu().numpy() * self.scale[:, None, None]
-        signal = signal + (self._mean(maps) - self.mean[:, None, None])
+        signal = problem.visible(signal).cpu().numpy() * self._by_channel(self.scale)
+        signal = signal + (self._mean(maps) - self._by_channel(self.mean))
         return signal.astype(self.dtype), history, stopped
 
     def _mean(self, maps):
-        """Of the maps as they are continued, (n, n_channels, 1, 1)."""
-        if not self.frame.whole:
-            maps = self.frame.extended(np.ascontiguousarray(maps))
-        return maps.mean(axis=(2, 3), keepdims=True, dtype=float)
+        """Of the maps as they are continued, one a map and channel."""
+        maps = self._extended(np.ascontiguousarray(maps))
+        return maps.mean(axis=tuple(range(2, maps.ndim)), keepdims=True, dtype=float)

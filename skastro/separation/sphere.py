@@ -9,24 +9,21 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skastro.base import draw_seed, resolve_device, row_blocks
+from skastro.base import draw_seed, resolve_device
 from skastro.healpix import check_nside, check_sphere_maps, ring_of_nested
 from skastro.scattering import SphericalScatteringTransform
-from skastro.scattering.sphere import check_sphere_scales
-from skastro.separation.descent import Interrupted, separate
+from skastro.separation.contamination import LEAST_SAMPLES, check_enough
 from skastro.separation.description import Description
 from skastro.separation.harmonics import Degrees, SphericalHarmonics
-from skastro.separation.problem import draw, pose
 from skastro.separation.reports import (
     check_constraints,
     compare_variances,
-    joined,
     warn_of_stop,
 )
+from skastro.separation.search import Search
 
 __all__ = ["SphericalSeparator"]
 
-LEAST_SAMPLES = 2
 SMALLEST, LARGEST = 4, 64  # nside: of the statistics, and of the tables of harmonics
 # bytes of work for a byte of a mixture: wavelet fields of all scales, their gradients, the search
 OVERHEAD = 2000
@@ -184,11 +181,7 @@ class SphericalSeparator(TransformerMixin, BaseEstimator):
             maps that are not finite and real, or constant; a `max_degree` beyond 2 nside.
         """
         samples, self.unit_ = check_sphere_maps(C, "C")
-        if len(samples) < LEAST_SAMPLES:
-            raise ValueError(
-                f"C has {len(samples)} sample of the contamination; expected at least {LEAST_SAMPLES}, which "
-                "the normalisation by their variance needs."
-            )
+        check_enough(samples)
         self.nside_ = check_nside(isqrt(samples.shape[2] // 12))
         if not SMALLEST <= self.nside_ <= LARGEST:
             raise ValueError(f"C has nside {self.nside_}; expected {SMALLEST} to {LARGEST}.")
@@ -234,19 +227,11 @@ class SphericalSeparator(TransformerMixin, BaseEstimator):
             D, "D", n_channels=self.n_channels_in_, n_pixels=12 * self.nside_**2, unit=self.unit_
         )
         shape = np.shape(D)
-        constraints = check_constraints(self.constraints)
+        search = self._search()
         compare_variances(maps, self.scale_)
-        seed = draw_seed(self.random_state)
-        bands = self._bands()
-        signal, self.history_ = maps.astype(self.dtype), []
-        for rows in row_blocks(len(maps), self._row_bytes, self.max_memory):
-            signal[rows], history, stopped = self._separate(
-                maps[rows], constraints, bands, seed, rows.start
-            )
-            self.history_ = joined(self.history_, history)
-            if stopped:
-                warn_of_stop(f"{rows.stop} of {len(maps)} signals", "the others their mixtures")
-                break
+        signal, self.history_, n_found = search.find(maps, "smoothed", draw_seed(self.random_state))
+        if n_found is not None:
+            warn_of_stop(f"{n_found} of {len(maps)} signals", "the others their mixtures")
         self.contamination_ = (maps - signal).astype(self.dtype).reshape(shape)
         return signal.reshape(shape)
 
@@ -275,19 +260,22 @@ class SphericalSeparator(TransformerMixin, BaseEstimator):
     def _device(self):
         return resolve_device(self.device, self.dtype)
 
-    @property
-    def _row_bytes(self):
-        pixels = self.n_channels_in_ * 12 * self.nside_**2
-        return pixels * np.dtype(self.dtype).itemsize * OVERHEAD
-
-    def _bands(self):
-        """Degrees one by one, and in wide bands."""
+    def _search(self):
         harmonics = SphericalHarmonics(self.nside_, self.max_degree_, self.order)
-        return Degrees(harmonics), Degrees(harmonics, growing=True)
+        pixels = self.n_channels_in_ * 12 * self.nside_**2
+        return Search(
+            check_constraints(self.constraints), self.samples_, self.mean_, self.scale_, self._describe,
+            self.schedule == "exact", self.n_samples, self.n_eras, self.max_iter, self.tolerance,
+            self.n_octaves_drawn, self.dtype, self._device, self.verbose,
+            pixels * np.dtype(self.dtype).itemsize * OVERHEAD, self.max_memory,
+            # degrees one by one, and in wide bands
+            bands=(Degrees(harmonics), Degrees(harmonics, growing=True)),
+        )  # fmt: skip
 
     def _describe(self, mixtures):
         if self.statistics is None:
-            recipe = SphericalScatteringTransform(check_sphere_scales(None, self.nside_))
+            # as many scales as there are
+            recipe = SphericalScatteringTransform(self.nside_.bit_length() - 2)
         else:
             recipe = clone(self.statistics)
         recipe.set_params(order="nested", dtype=self.dtype, device=str(self._device))
@@ -296,50 +284,3 @@ class SphericalSeparator(TransformerMixin, BaseEstimator):
             pixels = ring_of_nested(self.nside_)
         pixels = torch.from_numpy(pixels).to(mixtures.device)
         return Description(recipe.fit(mixtures[..., pixels].cpu().numpy()), mixtures, pixels=pixels)
-
-    def _separate(self, maps, constraints, bands, seed, begin):
-        """Signals in some mixtures, history, and whether it was interrupted."""
-        device = self._device
-        unit, mean = self.scale_[:, None], maps.mean(axis=2, keepdims=True, dtype=float)
-        offset = mean - self.mean_[:, None]
-
-        def tensor(values):
-            return torch.from_numpy(np.ascontiguousarray(values, dtype=self.dtype)).to(device)
-
-        mixtures = tensor((maps - mean) / unit)
-        exact = self.schedule == "exact"
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            problem, _ = pose(
-                mixtures,
-                tensor(self.samples_ / unit),
-                self._describe(mixtures),
-                tensor(unit),
-                tensor(offset),
-                exact,
-                numbers=begin + torch.arange(len(maps), device=device),
-                bands=bands,
-            )
-            degree = problem.fine.get("radius", mixtures)
-            drawn = (degree >= 1) & (degree < 2**self.n_octaves_drawn)
-            first = problem.wiener
-            if self.n_octaves_drawn:
-                first = first - draw(problem, drawn, generator)
-        n = min(self.n_samples, len(self.samples_))
-        n_eras = 1 if exact else self.n_eras
-        eras = [
-            (
-                torch.randperm(len(self.samples_), generator=generator)[:n].to(device),
-                self.max_iter * self.n_eras // n_eras,
-            )
-            for _ in range(n_eras)
-        ]
-        history, stopped = [], False
-        try:
-            signal, history = separate(
-                problem, constraints, first, eras, tolerance=self.tolerance,
-                free=(~drawn).to(mixtures), verbose=self.verbose,
-            )  # fmt: skip
-        except Interrupted as end:
-            signal, stopped = end.signal, True
-        return (signal.cpu().numpy() * unit + offset).astype(self.dtype), history, stopped

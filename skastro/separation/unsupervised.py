@@ -18,6 +18,7 @@ from skastro.base import NetEstimator, draw_seed, resolve_device
 from skastro.maps import check_maps, refuse_constant
 from skastro.recipes import copy_recipe
 from skastro.scattering import ScatteringTransform
+from skastro.separation.contamination import LEAST_SAMPLES
 from skastro.separation.estimator import StatisticalSeparator
 from skastro.separation.mixture import MixtureNet
 from skastro.separation.networks import MixtureAutoencoder
@@ -28,7 +29,6 @@ __all__ = ["ScatteringMixtureModel"]
 # patches without which nothing is learnt of a component
 ROWS_PER_COMPONENT = 4
 # of a component, for a separator
-LEAST_SAMPLES = 2
 # probability from which a patch may stand for its component
 SURE = 0.9
 

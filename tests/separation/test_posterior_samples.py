@@ -155,3 +155,28 @@ def test_interruption_leaves_whole_samples(case):
     with pytest.warns(ConvergenceWarning, match="interrupted: [1-9] of 10 samples"):
         found = model.sample_posterior(signal[0] + noise[0], 10)
     assert 1 <= len(found) < 10 and np.isfinite(found).all()
+
+
+def test_interrupted_before_all_mixtures_had_one(case):
+    signal, noise, samples = case
+
+    class Stops(SpectrumConstraint):
+        def statistic(self, signal, problem):
+            raise KeyboardInterrupt
+
+    mixtures = (signal + noise)[:3].astype(np.float32)
+    model = separator(constraints=[Stops()], max_memory=1).fit(samples)
+    with pytest.warns(ConvergenceWarning, match="interrupted: 1 of 2 samples"):
+        found = model.sample_posterior(mixtures, 2)
+    assert found.shape == (3, 1, SIDE, SIDE)
+    # the first has what its search began with, the others are not reached: their mixtures
+    assert not (found[0, 0] == mixtures[0]).all()
+    np.testing.assert_array_equal(found[1:, 0], mixtures[1:])
+
+
+def test_lists_do_too(case):
+    signal, noise, samples = case
+    mixture = signal[0] + noise[0]
+    model = separator(max_iter=1).fit(samples)
+    found = model.sample_posterior(mixture.tolist(), 2)
+    np.testing.assert_array_equal(found, model.sample_posterior(mixture, 2))
