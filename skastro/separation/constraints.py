@@ -173,6 +173,8 @@ class MixtureConstraint(Constraint):
     def statistic(self, signal, problem):
         if not problem.exact:
             return problem.statistics(signal)
+        if problem.chosen is not None:
+            return problem.statistics(problem.filled(signal + problem.samples[problem.chosen]))
         whole = (problem.filled(signal + c) for c in problem.samples)
         return sum(map(problem.statistics, whole)) / len(problem.samples)
 

@@ -167,6 +167,8 @@ class _Pair(Constraint):
     def statistic(self, signal, problem):
         if not problem.exact:
             return self._of(signal, problem, None)
+        if problem.chosen is not None:
+            return self._of(signal, problem, self._chosen(problem))
         samples = self._samples(problem)
         return sum(self._of(signal, problem, c) for c in samples) / len(samples)
 
@@ -191,6 +193,9 @@ class _Beside(_Pair):
     def _samples(self, problem):
         return problem.samples
 
+    def _chosen(self, problem):
+        return problem.samples[problem.chosen]
+
     def _of(self, signal, problem, c):
         whole = signal if c is None else problem.filled(signal + c)
         return self.describe(torch.cat([whole, self.other[problem.which]], 1), problem.which)
@@ -204,6 +209,10 @@ class _Halves(_Pair):
 
     def _samples(self, problem):
         return self.samples
+
+    def _chosen(self, problem):
+        which = problem.chosen % len(self.samples)
+        return [torch.stack(one)[which] for one in zip(*self.samples, strict=True)]
 
     def _of(self, signal, problem, c):
         both = [signal, signal]

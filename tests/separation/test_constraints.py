@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,22 @@ def test_the_truth_is_off_by_chance(made, constraint):
     wrong = torch.zeros_like(signal) if constraint.name == "mixture" else signal + noise
     if constraint.name in ("mixture", "contamination"):
         assert (loss(wrong, problem) > 3 * at_truth).all()
+
+
+@pytest.mark.parametrize("constraint", [MixtureConstraint(), ContaminationConstraint()])
+def test_a_draw_takes_one_sample_for_the_contamination(made, constraint):
+    """With one sample in the place of the mean, in eras and at each gradient."""
+    signal, _, problem = made
+    for exact in (False, True):
+        drawn = replace(problem, exact=exact, chosen=torch.tensor([3, 7]))
+        found = constraint.statistic(signal, drawn) - constraint.goal(signal, drawn)[0]
+        own = problem.samples[[3, 7]]
+        if constraint.name == "mixture":
+            expected = problem.statistics(signal + own) - problem.statistics(problem.mixtures)
+        else:
+            rest = problem.statistics(problem.mixtures - signal)
+            expected = rest - problem.statistics(own)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 
 
 def test_exact_and_eras_agree_where_the_era_begins(made):

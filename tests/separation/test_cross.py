@@ -85,6 +85,28 @@ def test_the_truth_is_off_by_chance_and_nothing_is_not(made):
     np.testing.assert_allclose(loss(signal[1:], some), at_truth[1:], rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["ancillary", "halves"])
+def test_a_draw_takes_one_sample_for_the_contamination(made, kind):
+    signal, _, problem = made
+    rng = np.random.default_rng(2)
+    if kind == "ancillary":
+        constraint = CrossConstraint(rng.normal(size=(SIDE, SIDE)))
+    else:
+        halves = [problem.mixtures.numpy() + rng.normal(size=signal.shape) for _ in range(2)]
+        samples = [rng.normal(size=(9, 1, SIDE, SIDE)) for _ in range(2)]
+        constraint = CrossConstraint(halves=tuple(halves), samples=tuple(samples))
+    differences = []
+    for exact in (False, True):
+        drawn = replace(problem, exact=exact, chosen=torch.tensor([3, 7]))
+        found = constraint.statistic(signal, drawn) - constraint.goal(signal, drawn)[0]
+        differences.append(found)
+    # of eras it is that of the bias with the one sample: the same where the era begins
+    torch.testing.assert_close(*differences, rtol=0, atol=1e-10)
+    mean = replace(problem, exact=True)
+    other = constraint.statistic(signal, mean) - constraint.goal(signal, mean)[0]
+    assert (differences[1] - other).abs().max() > 1e-3
+
+
 def test_eras_and_exact_agree_where_the_era_begins(made):
     signal, _, problem = made
     _, _, exact = build(exact=True)
