@@ -9,6 +9,7 @@ from skastro.datasets.nebular import load_nebular_grid
 from skastro.datasets.ngc4047 import load_ngc4047
 from skastro.datasets.pdr_like import make_pdr_like
 from skastro.datasets.pdrtpy_maps import load_pdrtpy_maps
+from skastro.datasets.sdss_photometry import load_sdss_photometry
 from skastro.datasets.sky_maps import load_cib_map, load_dust_map
 from skastro.datasets.sphere_fields import make_sphere_fields
 
@@ -18,6 +19,7 @@ __all__ = [
     "load_nebular_grid",
     "load_ngc4047",
     "load_pdrtpy_maps",
+    "load_sdss_photometry",
     "make_fields",
     "make_galactic_center",
     "make_hi_phases",
