@@ -1,7 +1,7 @@
 """Grids, cubes and images to learn from: bundled, simulated, or read from a local checkout."""
 
 from skastro.datasets.fields import make_fields
-from skastro.datasets.galactic_center import make_galactic_center
+from skastro.datasets.galactic_center import galactic_center_templates, make_galactic_center
 from skastro.datasets.galaxies import make_galaxies
 from skastro.datasets.hi_phases import make_hi_phases
 from skastro.datasets.line_cube import make_line_cube
@@ -15,6 +15,7 @@ from skastro.datasets.sky_maps import load_cib_map, load_dust_map
 from skastro.datasets.sphere_fields import make_sphere_fields
 
 __all__ = [
+    "galactic_center_templates",
     "load_cib_map",
     "load_dust_map",
     "load_nebular_grid",
