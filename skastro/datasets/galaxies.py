@@ -165,7 +165,10 @@ def make_galaxies(
             Half-light radius of the disk along its major axis, in arcsec.
         n_neighbours : ndarray of shape (n_galaxies,), int64
             Stars and galaxies in the image and up to 4 arcsec outside.
-        bands, template_names : list of str
+        bands : list of str
+            As given.
+        template_names : list of str
+            "old", "intermediate", "young", "dusty young".
         unit : str
             "nanomaggy".
         noiseless : ndarray of the shape of `images`, float32
