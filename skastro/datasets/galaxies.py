@@ -64,8 +64,8 @@ def _check(n_galaxies, bands, n_pixels, pixel_scale, seeing, redshift_range, mag
         raise ValueError(
             f"seeing={seeing!r}: expected at least 2 pixels, {2.0 * pixel_scale:.3g} arcsec"
         )
-    known = isinstance(bands, str | list | tuple) and len(bands) and set(bands) <= set(BANDS)
-    if not known or len(set(bands)) < len(bands):
+    known = isinstance(bands, str | list | tuple) and all(band in list(BANDS) for band in bands)
+    if not known or not len(bands) or len(set(bands)) < len(bands):
         raise ValueError(f"bands={bands!r}: expected some of 'ugriz', each at most once")
     pair = isinstance(redshift_range, tuple | list) and len(redshift_range) == 2
     if not pair or not all(isinstance(z, Real) and not isinstance(z, bool) for z in redshift_range):
@@ -74,6 +74,20 @@ def _check(n_galaxies, bands, n_pixels, pixel_scale, seeing, redshift_range, mag
         raise ValueError(
             f"redshift_range={redshift_range!r}: expected 0 <= low < high <= {MAX_REDSHIFT:g}"
         )
+
+
+def _conditions(n, pixel_scale, seeing, rng):
+    """E(B-V), noise of the sky and width of the point spread function of each image; electrons."""
+    reddening = np.exp(EBV_SCATTER * rng.standard_normal(n))
+    sky, electrons, readout, widths = np.array(list(_CAMERA.values())).T
+    sky = sky + SKY_SCATTER * rng.standard_normal((n, len(sky)))
+    sky_electrons = electrons * pixel_scale**2 * 10.0 ** (0.4 * (22.5 - sky))
+    scatter = SEEING_SCATTER * rng.standard_normal((n, 1))
+    scatter = scatter + BAND_SCATTER * rng.standard_normal((n, len(widths)))
+    # narrower ones would not be sampled
+    fwhm = np.maximum(seeing * widths * np.exp(scatter), 2.0 * pixel_scale)
+    sky_sigma = np.sqrt(sky_electrons + readout) / electrons
+    return np.minimum(EBV * reddening, EBV_LARGEST), sky_sigma, fwhm, electrons
 
 
 def make_galaxies(
@@ -151,7 +165,10 @@ def make_galaxies(
             Half-light radius of the disk along its major axis, in arcsec.
         n_neighbours : ndarray of shape (n_galaxies,), int64
             Stars and galaxies in the image and up to 4 arcsec outside.
-        bands, template_names : list of str
+        bands : list of str
+            As given.
+        template_names : list of str
+            "old", "intermediate", "young", "dusty young".
         unit : str
             "nanomaggy".
         noiseless : ndarray of the shape of `images`, float32
@@ -170,7 +187,7 @@ def make_galaxies(
     Notes
     -----
     Images are periodic over about twice their side before they are cut: some light of galaxies larger
-    than the image comes back from the other side.
+    than the image, about one in a hundred at 25 arcsec, comes back from the other side.
 
     References
     ----------
@@ -204,16 +221,8 @@ def make_galaxies(
     galaxies["x"], galaxies["y"] = pixel_scale * of_images.uniform(-0.5, 0.5, (2, n))
 
     law = np.array([BANDS[band][3] for band in BANDS])
-    ebv = EBV * np.exp(EBV_SCATTER * of_images.standard_normal(n)).clip(max=EBV_LARGEST / EBV)
+    ebv, sky_sigma, fwhm, electrons = _conditions(n, pixel_scale, seeing, of_images)
     ebv *= bool(extinction)
-    sky, electrons, readout, widths = np.array(list(_CAMERA.values())).T
-    sky = sky + SKY_SCATTER * of_images.standard_normal((n, len(sky)))
-    sky_electrons = electrons * pixel_scale**2 * 10.0 ** (0.4 * (22.5 - sky))
-    sky_sigma = np.sqrt(sky_electrons + readout) / electrons
-    scatter = SEEING_SCATTER * of_images.standard_normal((n, 1))
-    scatter = scatter + BAND_SCATTER * of_images.standard_normal((n, len(widths)))
-    fwhm = np.maximum(seeing * widths * np.exp(scatter), 2.0 * pixel_scale)
-
     count, others = np.zeros(n, np.int64), None
     if neighbours:
         count, others = draw_neighbours(n, n_pixels * pixel_scale, of_neighbours)
