@@ -6,13 +6,13 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
+from skastro.recipes import copy_recipe
 from skastro.regression.head_base import Head, check_targets, near_zero_linear
 from skastro.regression.heads_binned import HistogramHead, QuantileHead
 from skastro.regression.heads_density import GaussianHead, MixtureHead
 
 __all__ = [
     "HEADS",
-    "FlowHead",
     "GaussianHead",
     "Head",
     "HistogramHead",
@@ -81,7 +81,6 @@ HEADS = {
     "quantile": QuantileHead,
     "histogram": HistogramHead,
     "mixture": MixtureHead,
-    "flow": FlowHead,
 }
 
 
@@ -90,7 +89,7 @@ def resolve_head(head):
 
     Parameters
     ----------
-    head : {"point", "gaussian", "quantile", "histogram", "mixture", "flow"} or Head
+    head : {"point", "gaussian", "quantile", "histogram", "mixture"} or Head
 
     Returns
     -------
@@ -112,4 +111,6 @@ def resolve_head(head):
         return HEADS[head]()
     if isinstance(head, Head):
         return copy_recipe(head)
-    raise ValueError(f"head={head!r}; expected one of {sorted(HEADS)} or a head such as HistogramHead().")
+    raise ValueError(
+        f"head={head!r}; expected one of {sorted(HEADS)} or a head such as HistogramHead()."
+    )

@@ -7,12 +7,14 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
+from skastro.distributions import PiecewiseDistribution
 from skastro.regression.head_base import Head, check_targets, near_zero_linear, to_numpy
 from skastro.regression.losses import (
     HistogramCRPSLoss,
     HistogramLogLoss,
     Histograms,
     PinballLoss,
+    check_levels,
     from_unit,
 )
 
@@ -86,15 +88,8 @@ class QuantileHead(Head):
         self.levels = levels
         self.weighting = weighting
 
-    def _levels(self):
-        levels = np.asarray(self.levels, dtype=float)
-        inside = levels.ndim == 1 and len(levels) and levels[0] > 0 and levels[-1] < 1
-        if not (inside and (np.diff(levels) > 0).all()):
-            raise ValueError(f"levels={self.levels!r}; expected increasing numbers between 0 and 1.")
-        return levels
-
     def make_module(self, n_features, n_targets, targets=None):
-        levels = self._levels()
+        levels = check_levels(self.levels)
         module = _Quantiles(n_features, n_targets, levels)
         if targets is not None:
             targets = check_targets(targets, n_targets).clamp(0.0, 1.0)
@@ -102,10 +97,12 @@ class QuantileHead(Head):
         return module
 
     def make_loss(self):
-        return PinballLoss(self._levels(), self.weighting)
+        return PinballLoss(self.levels, self.weighting)
 
     def distribution(self, output):
-        raise NotImplementedError
+        return PiecewiseDistribution.from_quantiles(
+            check_levels(self.levels), to_numpy(output), low=0.0, high=1.0
+        )
 
 
 class _HistogramLayer(nn.Module):
@@ -197,4 +194,5 @@ class HistogramHead(Head):
         return HistogramCRPSLoss()
 
     def distribution(self, output):
-        raise NotImplementedError
+        masses = to_numpy(output.logits.double().softmax(-1))
+        return PiecewiseDistribution.from_masses(to_numpy(output.edges), masses)

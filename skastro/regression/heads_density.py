@@ -6,7 +6,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skastro.density import MixtureDensityLoss, MixtureDensityNetwork
-from skastro.distributions import GaussianMixtureDistribution, SquashedDistribution
+from skastro.distributions import GaussianMixtureDistribution
 from skastro.regression.head_base import Head, check_targets, to_numpy
 from skastro.regression.losses import BoundedDensityLoss, from_unit
 
@@ -76,7 +76,13 @@ class MixtureHead(Head):
         return BoundedDensityLoss(MARGIN) if self.bounded else MixtureDensityLoss()
 
     def distribution(self, output):
-        raise NotImplementedError
+        mixture = GaussianMixtureDistribution.from_torch(output)
+        if not self.bounded:
+            return mixture
+        from skastro.distributions import SquashedDistribution
+
+        end = MARGIN / (1 - 2 * MARGIN)
+        return SquashedDistribution(mixture, -end, 1 + end, link="normal")
 
 
 class GaussianHead(MixtureHead):

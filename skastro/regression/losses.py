@@ -23,7 +23,6 @@ __all__ = [
 ]
 
 
-
 class Histograms(NamedTuple):
     """Histograms of each row and target.
 
@@ -86,6 +85,30 @@ def from_unit(y, margin):
     return torch.special.ndtri(margin + (1 - 2 * margin) * y.clamp(0.0, 1.0))
 
 
+def check_levels(levels):
+    """Levels of quantiles in float64.
+
+    Parameters
+    ----------
+    levels : array-like of shape (n_levels,)
+
+    Returns
+    -------
+    levels : ndarray of shape (n_levels,)
+
+    Raises
+    ------
+    ValueError
+        None, or not increasing, or not between 0 and 1.
+    """
+    found = np.asarray(levels, dtype=float)
+    if found.ndim != 1 or not (
+        (np.diff(found, prepend=0.0) > 0).all() and len(found) and found[-1] < 1
+    ):
+        raise ValueError(f"levels={levels!r}; expected increasing numbers between 0 and 1.")
+    return found
+
+
 class _Loss(nn.Module):
     def __init__(self, reduction="none"):
         super().__init__()
@@ -117,7 +140,9 @@ class BoundedDensityLoss(_Loss):
 
     def __init__(self, margin=1e-3, reduction="none"):
         super().__init__(reduction)
-        self.margin = margin
+        if not 0 < margin < 0.5:
+            raise ValueError(f"margin={margin!r}; expected a number between 0 and 0.5.")
+        self.margin = float(margin)
 
     def forward(self, mixture: GaussianMixtures, target):
         """Loss of each row.
@@ -166,7 +191,7 @@ class PinballLoss(_Loss):
 
     def __init__(self, levels, weighting=None, reduction="none"):
         super().__init__(reduction)
-        levels = np.asarray(levels, dtype=float)
+        levels = check_levels(levels)
         if weighting == "crps":
             ends = np.concatenate([[0.0], levels, [1.0]])
             weights = ends[2:] - ends[:-2]
