@@ -33,7 +33,7 @@ UNIFORM_PART = 0.1
 
 
 class _Quantiles(nn.Module):
-    """Increasing numbers between 0 and 1 for each target: a median, a width, and steps away from both sides."""
+    """Increasing numbers between 0 and 1 for each target: a median, a width, steps away to both sides."""
 
     def __init__(self, n_features, n_targets, levels):
         super().__init__()
@@ -62,7 +62,7 @@ class _Quantiles(nn.Module):
 
 
 class QuantileHead(Head):
-    """Quantiles of each target, which never cross: they are sums of positive steps, squeezed between the bounds.
+    """Quantiles of each target, which never cross: sums of positive steps, squeezed between the bounds.
 
     Its loss is the pinball loss. Between two quantiles the CDF is linear, as it is from the outermost ones
     to the bounds.

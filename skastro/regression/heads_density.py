@@ -2,12 +2,11 @@
 
 from numbers import Integral
 
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skastro.density import MixtureDensityLoss, MixtureDensityNetwork
-from skastro.distributions import GaussianMixtureDistribution
-from skastro.regression.head_base import Head, check_targets, to_numpy
+from skastro.distributions import GaussianMixtureDistribution, SquashedDistribution
+from skastro.regression.head_base import Head, check_targets
 from skastro.regression.losses import BoundedDensityLoss, from_unit
 
 __all__ = ["GaussianHead", "MixtureHead"]
@@ -79,8 +78,6 @@ class MixtureHead(Head):
         mixture = GaussianMixtureDistribution.from_torch(output)
         if not self.bounded:
             return mixture
-        from skastro.distributions import SquashedDistribution
-
         end = MARGIN / (1 - 2 * MARGIN)
         return SquashedDistribution(mixture, -end, 1 + end, link="normal")
 

@@ -44,8 +44,9 @@ def residual_distribution(prediction, residuals):
     >>> import numpy as np
     >>> from skastro.regression import residual_distribution
     >>> residuals = np.random.default_rng(0).normal(size=(500, 1))
-    >>> residual_distribution([[10.0]], residuals).interval(0.9)[0].round()
-    array([[8.]])
+    >>> low, high = residual_distribution([[10.0]], residuals).interval(0.68)
+    >>> low.round(), high.round()
+    (array([[9.]]), array([[11.]]))
     """
     prediction, residuals = np.asarray(prediction, float), np.asarray(residuals, float)
     if prediction.ndim != 2 or not prediction.size:
