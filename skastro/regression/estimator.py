@@ -20,7 +20,7 @@ from skastro.regression.networks import MLP, PlainCNN, ResNet
 from skastro.regression.pixels import InputScaler
 from skastro.regression.posterior_predictions import DistributionRegressorMixin
 from skastro.regression.priors import prior_ratio, training_density
-from skastro.regression.residuals import ResidualDistribution
+from skastro.regression.residuals import residual_distribution
 from skastro.regression.saliency import integrated_gradients
 from skastro.regression.targets import learn_bounds, outside, read_bounds
 from skastro.symmetries import symmetries, turn, turn_at_random
@@ -271,7 +271,9 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
         least = 2 if anew else 1
         if table:
             X, unit = split_unit(X, "X", None if anew else self.input_unit_)
-            X = validate_data(self, X, reset=anew, dtype=np.dtype(self.dtype), ensure_min_samples=least)
+            X = validate_data(
+                self, X, reset=anew, dtype=np.dtype(self.dtype), ensure_min_samples=least
+            )
             if anew:
                 self.input_unit_, self.image_shape_ = unit, ()
             return X
@@ -319,7 +321,11 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
         values = np.asarray(getattr(extra, "value", extra), dtype=float)
         if values.ndim == 1:
             values = values[:, None]
-        if values.ndim != 2 or len(values) != n or (wanted is not None and values.shape[1] != wanted):
+        if (
+            values.ndim != 2
+            or len(values) != n
+            or (wanted is not None and values.shape[1] != wanted)
+        ):
             columns = "n_extra" if wanted is None else wanted
             raise ValueError(f"extra has shape {values.shape}; expected ({n}, {columns}).")
         if not np.isfinite(values).all():
@@ -339,7 +345,9 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
             )
         weight = None
         if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X[:, 0], dtype=float, ensure_non_negative=True)
+            weight = _check_sample_weight(
+                sample_weight, X[:, 0], dtype=float, ensure_non_negative=True
+            )
             if not weight.any():
                 raise ValueError("sample_weight is 0 for all rows; expected some positive.")
             weight = (weight / weight.mean())[:, None]
@@ -350,7 +358,11 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
                 )
             given = self.bounds_
         else:
-            self.target_names_, self.target_ndim_, self.target_unit_ = info.names, info.ndim, info.unit
+            self.target_names_, self.target_ndim_, self.target_unit_ = (
+                info.names,
+                info.ndim,
+                info.unit,
+            )
             self.n_targets_ = y.shape[1]
             self.given_bounds_ = given = (
                 None
@@ -410,7 +422,9 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
         else:
             n_channels = self.n_features_in_
         bodies = [
-            self.recipe_(n_channels=n_channels, image_shape=self.image_shape_, n_extra=self.n_extra_)
+            self.recipe_(
+                n_channels=n_channels, image_shape=self.image_shape_, n_extra=self.n_extra_
+            )
             for _ in range(self.n_members)
         ]
         heads = [self.head_.make_module(body.n_features, self.n_targets_) for body in bodies]
@@ -430,7 +444,11 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
         self.residuals_ = self.calibration_ = None
         if rows is None:
             return
-        held = {key: value[rows] for key, value in inputs.items()} if isinstance(inputs, dict) else inputs[rows]
+        held = (
+            {key: value[rows] for key, value in inputs.items()}
+            if isinstance(inputs, dict)
+            else inputs[rows]
+        )
         outputs = self._outputs(held)
         if self.head_.distribution(outputs[0]) is None:
             low, high = self.bounds_.T
@@ -465,7 +483,7 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
                     "validation_fraction=None with head='point'; expected a fraction of held-out rows, whose "
                     "errors are the error bars."
                 )
-            found = [ResidualDistribution(self._points(outputs), self.residuals_)]
+            found = [residual_distribution(self._points(outputs), self.residuals_)]
         pooled = found[0] if len(found) == 1 else PooledDistribution(found)
         low, high = self.bounds_.T
         return pooled.rescaled(low, high - low)

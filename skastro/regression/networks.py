@@ -188,7 +188,14 @@ class PlainCNNModule(nn.Module):
     """
 
     def __init__(
-        self, n_channels, image_shape, n_extra=0, *, widths=(32, 64, 128), n_features=128, dropout=0.0
+        self,
+        n_channels,
+        image_shape,
+        n_extra=0,
+        *,
+        widths=(32, 64, 128),
+        n_features=128,
+        dropout=0.0,
     ):
         super().__init__()
         self.n_features = n_features

@@ -6,6 +6,7 @@ import pytest
 import torch
 from astropy import units as u
 from scipy.stats import kstest
+from skastro.distribution_metrics import crps, interval_coverage
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_predict
@@ -13,7 +14,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skastro import io
-from skastro.distribution_metrics import crps, interval_coverage
 from skastro.regression import (
     MLP,
     HistogramHead,
@@ -56,9 +56,9 @@ def model():
 
 def test_images_give_what_a_sum_of_counts_gives():
     images, rate = counts(1500)
-    model = ParamRegressor(
-        SMALL, target_bounds=(1, 10), max_epochs=15, random_state=0
-    ).fit(images[:1000], rate[:1000])
+    model = ParamRegressor(SMALL, target_bounds=(1, 10), max_epochs=15, random_state=0).fit(
+        images[:1000], rate[:1000]
+    )
     found = model.predict(images[1000:])
     # the mean of 32 counts is the best there is
     best = np.stack([images[1000:, :, :4].mean((1, 2)), images[1000:, :, 4:].mean((1, 2))], 1)
@@ -70,7 +70,12 @@ def test_images_give_what_a_sum_of_counts_gives():
 def test_a_head_finds_the_posterior_of_a_closed_form(head):
     X, y = noisy_table(4000)
     model = ParamRegressor(
-        MLP(hidden=(32, 32)), head=head, target_bounds=(0, 1), max_epochs=25, lr=5e-3, random_state=0
+        MLP(hidden=(32, 32)),
+        head=head,
+        target_bounds=(0, 1),
+        max_epochs=25,
+        lr=5e-3,
+        random_state=0,
     ).fit(X[:3000], y[:3000])
     distribution = model.predict_distribution(X[3000:])
     from scipy.stats import truncnorm
@@ -79,12 +84,13 @@ def test_a_head_finds_the_posterior_of_a_closed_form(head):
     exact = truncnorm((0 - mean) / sigma, (1 - mean) / sigma, mean, sigma)
     draws = exact.ppf(np.linspace(0.005, 0.995, 100)[:, None])
     best = np.mean(
-        np.abs(draws - y[3000:]).mean(0)
-        - 0.5 * np.abs(draws[:, None] - draws[None]).mean((0, 1))
+        np.abs(draws - y[3000:]).mean(0) - 0.5 * np.abs(draws[:, None] - draws[None]).mean((0, 1))
     )
     # a point head knows one spread of errors for all rows
     assert crps(y[3000:], distribution) < (1.12 if head == "point" else 1.05) * best
-    for level, inside in zip((0.5, 0.68, 0.9), interval_coverage(y[3000:], distribution, (0.5, 0.68, 0.9)), strict=True):
+    for level, inside in zip(
+        (0.5, 0.68, 0.9), interval_coverage(y[3000:], distribution, (0.5, 0.68, 0.9)), strict=True
+    ):
         assert abs(np.mean(inside) - level) < 0.06
 
 
@@ -186,9 +192,7 @@ def test_side_columns_are_routed():
             .set_fit_request(extra=True)
             .set_predict_request(extra=True)
         )
-        found = cross_val_predict(
-            model, images, rate[:, 0], cv=2, params={"extra": rate[:, 1:]}
-        )
+        found = cross_val_predict(model, images, rate[:, 0], cv=2, params={"extra": rate[:, 1:]})
     assert found.shape == (120,)
 
 
@@ -236,7 +240,12 @@ def test_members_are_a_mixture_with_a_better_score():
     new, truth = noisy_table(1000, seed=4)
     single, several = (
         ParamRegressor(
-            MLP(hidden=(64, 64)), head="gaussian", n_members=n, max_epochs=40, lr=1e-2, random_state=0
+            MLP(hidden=(64, 64)),
+            head="gaussian",
+            n_members=n,
+            max_epochs=40,
+            lr=1e-2,
+            random_state=0,
         ).fit(X, y)
         for n in (1, 4)
     )
@@ -342,7 +351,9 @@ def test_pickle_clone_and_files(head, tmp_path):
     images, _ = counts(5, seed=1)
     model = fitted(head=head, n_members=2, recalibrate="isotonic", validation_fraction=0.2)
     expected = model.predict_quantiles(images)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_quantiles(images), expected)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(model)).predict_quantiles(images), expected
+    )
     pytest.importorskip("skops")
     io.save(model, tmp_path / "model.skops")
     np.testing.assert_array_equal(
@@ -415,7 +426,9 @@ def test_saliency_sums_to_the_difference_from_the_mean_image():
     found = model.saliency(new, target=1, n_steps=128)
     assert found.shape == new.shape
     mean = model.scaler_.center_[0] ** 2
-    difference = model.predict(new)[:, 1] - model.predict(np.full((1, 8, 8), mean, np.float32))[:, 1]
+    difference = (
+        model.predict(new)[:, 1] - model.predict(np.full((1, 8, 8), mean, np.float32))[:, 1]
+    )
     np.testing.assert_allclose(found.sum((1, 2)), difference, rtol=0.05, atol=0.1)
     # the right half alone tells the rate of the right half
     share = np.abs(found[:, :, 4:]).sum() / np.abs(found).sum()
