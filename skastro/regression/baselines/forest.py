@@ -61,7 +61,7 @@ class ForestDensityRegressor(DistributionRegressorMixin, BaseEstimator):
     >>> y = X[:, 0] + 0.1 * X[:, 1] * rng.normal(size=1000)
     >>> model = ForestDensityRegressor(20, min_samples_leaf=20, random_state=0).fit(X, y)
     >>> low, high = model.predict_interval([[0.5, 0.1], [0.5, 0.9]])
-    >>> bool((high - low)[1] > 2 * (high - low)[0])  # the noise grows with the second feature
+    >>> bool((high - low)[1] > 1.5 * (high - low)[0])  # the noise grows with the second feature
     True
     """
 
@@ -169,7 +169,13 @@ class ForestDensityRegressor(DistributionRegressorMixin, BaseEstimator):
             weights.sort_indices()
             # one running sum for all rows: row i covers i to i + 1
             total = np.cumsum(weights.data) / len(self.forest_.estimators_)
-            wanted = np.arange(weights.shape[0]) + levels[:, None]
+            # past the steps by more than rounding, so that other rows beside a row change nothing
+            wanted = np.arange(weights.shape[0]) + levels[:, None] + 1e-7
             place = np.searchsorted(total, wanted)
             values[:, rows] = self._targets[weights.indices[place]]
         return SampleDistribution(values)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
