@@ -1,6 +1,17 @@
 """Classical regressors of images and tables, with the distributions that they predict."""
 
 from skastro.regression.baselines.features import FeatureExtractor
+from skastro.regression.baselines.forest import ForestDensityRegressor
+from skastro.regression.baselines.neighbors import NeighborsDensityRegressor
+from skastro.regression.baselines.pipeline import DistributionPipeline
+from skastro.regression.baselines.residuals import ResidualRegressor
 from skastro.regression.baselines.template_fit import TemplateFitRegressor
 
-__all__ = ["FeatureExtractor", "TemplateFitRegressor"]
+__all__ = [
+    "DistributionPipeline",
+    "FeatureExtractor",
+    "ForestDensityRegressor",
+    "NeighborsDensityRegressor",
+    "ResidualRegressor",
+    "TemplateFitRegressor",
+]
