@@ -13,7 +13,7 @@ from skastro.distributions import PooledDistribution, RecalibratedDistribution, 
 from skastro.images import check_images
 from skastro.recipes import copy_recipe
 from skastro.regression.calibration import fit_maps
-from skastro.regression.heads import Head, resolve_head
+from skastro.regression.heads import Head, PointHead, resolve_head
 from skastro.regression.inception import Inception
 from skastro.regression.members import Members, MembersLoss
 from skastro.regression.networks import MLP, PlainCNN, ResNet
@@ -48,9 +48,9 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
         or "mlp", by the dimension of `X`. A recipe: called with `n_channels`, `image_shape` and `n_extra`
         it returns a module with an attribute `n_features`.
     head : str or Head, default="quantile"
-        "point", "gaussian", "quantile", "histogram", "mixture", "flow", or one of `PointHead`, `GaussianHead`,
-        `QuantileHead`, `HistogramHead`, `MixtureHead`, `FlowHead` with parameters of its own. With "point"
-        the distribution is that of the errors on held-out rows.
+        "point", "gaussian", "quantile", "histogram", "mixture", "flow", or one of `PointHead`,
+        `GaussianHead`, `QuantileHead`, `HistogramHead`, `MixtureHead`, `FlowHead` with parameters of its own.
+        With "point" the distribution is that of the errors on held-out rows.
     scaling : {"auto", "asinh", "sqrt", "max"} or None, default="auto"
         Of pixels. "asinh": of the flux over the robust noise of its channel. "sqrt": for counts, whose noise
         it makes the same everywhere. "max": each image over its maximum. "auto": "sqrt" for counts (integers
@@ -80,7 +80,8 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
     schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
         Of the learning rate.
     validation_fraction : float or None, default=0.1
-        Part of the rows held out to choose the best epoch, to recalibrate and, for "point", to measure errors.
+        Part of the rows held out to choose the best epoch, to recalibrate and, for "point", to measure the
+        errors.
     patience : int or None, default=None
         Stop after so many epochs without a better loss. None: never.
     warm_start : bool, default=False
@@ -230,8 +231,8 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
         Raises
         ------
         ValueError
-            Wrong shapes, NaN or infinity (but for pixels with `missing="mask"`), targets outside their bounds,
-            images that are all the same number, fewer than two rows; `recalibrate` without
+            Wrong shapes, NaN or infinity (but for pixels with `missing="mask"`), targets outside their
+            bounds, images that are all the same number, fewer than two rows; `recalibrate` without
             `validation_fraction`.
         """
         anew = not (self.warm_start and hasattr(self, "net_"))
@@ -286,7 +287,8 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
         if self.missing == "error" and np.isnan(images).any():
             row, channel = np.argwhere(np.isnan(images))[0][:2]
             raise ValueError(
-                f"X contains NaN in image {row}, channel {channel}; expected finite pixels, or missing='mask'."
+                f"X contains NaN in image {row}, channel {channel}; expected finite pixels or "
+                "missing='mask'."
             )
         if anew:
             if len(images) < 2:
@@ -348,8 +350,6 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
             weight = _check_sample_weight(
                 sample_weight, X[:, 0], dtype=float, ensure_non_negative=True
             )
-            if not weight.any():
-                raise ValueError("sample_weight is 0 for all rows; expected some positive.")
             weight = (weight / weight.mean())[:, None]
         if not anew:
             if y.shape[1] != self.n_targets_:
@@ -524,6 +524,67 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
             ratio = prior_ratio(prior, self.training_density_, self.bounds_)
             distribution = reweighted(distribution, ratio, random_state=0)
         return distribution
+
+    def predict(self, X, *, point="mean", extra=None, prior=None):
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, h, w), (n, n_channels, h, w) or (n, n_features)
+        point : {"mean", "median", "mode"}, default="mean"
+            Of the distribution of each target alone. With the head "point", "mean" is its number.
+        extra, prior
+            As in `predict_distribution`.
+
+        Returns
+        -------
+        y : ndarray or Quantity of shape (n,) or (n, n_targets)
+
+        Raises
+        ------
+        ValueError
+            Another `point`; else as `predict_distribution`.
+        """
+        check_is_fitted(self)
+        plain = point == "mean" and prior is None and self.calibration_ is None
+        if plain and isinstance(self.head_, PointHead):
+            X = self._read(X, anew=False)
+            outputs = self._outputs(self._inputs(X, self._read_extra(extra, len(X), anew=False)))
+            low, high = self.bounds_.T
+            return self._as_targets(low + (high - low) * self._points(outputs))
+        return super().predict(X, point=point, extra=extra, prior=prior)
+
+    def log_prob(self, X, y, *, extra=None, prior=None):
+        """Logarithm of the predicted density at given targets, all targets together.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, h, w), (n, n_channels, h, w) or (n, n_features)
+        y : array-like or Quantity of shape (n,) or (n, n_targets)
+        extra, prior
+            As in `predict_distribution`.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n,)
+            Of the density in the unit of the targets of `fit`.
+        """
+        return super().log_prob(X, self._in_unit(y, "y"), extra=extra, prior=prior)
+
+    def _on_grid(self, method, X, grid, context):
+        return super()._on_grid(method, X, self._in_unit(grid, "grid"), context)
+
+    def _in_unit(self, values, name):
+        check_is_fitted(self)
+        return split_unit(values, name, self.target_unit_)[0]
+
+    def _as_targets(self, values):
+        values = super()._as_targets(values)
+        if self.target_unit_ is None:
+            return values
+        from astropy.units import Unit
+
+        return values * Unit(self.target_unit_)
 
     def saliency(self, X, extra=None, target=0, n_steps=32):
         """Which pixels, or columns, a prediction comes from: integrated gradients.

@@ -63,7 +63,7 @@ def prior_ratio(prior, density, bounds):
         other = training_density(draws[inside], bounds)
 
         def wanted(y):
-            return other.pdf(y).prod(axis=-1)
+            return _density(other, y)
 
     else:
 
@@ -73,7 +73,7 @@ def prior_ratio(prior, density, bounds):
             return value[..., 0] if value.shape == y.shape else value
 
     def ratio(y):
-        trained = density.pdf(y).prod(axis=-1)
+        trained = _density(density, y)
         value = wanted(y)
         if value.shape != trained.shape or not np.isfinite(value).all() or (value < 0).any():
             raise ValueError(
@@ -83,3 +83,9 @@ def prior_ratio(prior, density, bounds):
         return np.where(trained > 0, value / np.where(trained > 0, trained, 1.0), 0.0)
 
     return ratio
+
+
+def _density(one, y):
+    """Joint density of the only row of a distribution at targets (..., n_targets)."""
+    flat = y.reshape(-1, 1, y.shape[-1])
+    return one.pdf(flat).prod(axis=-1).reshape(y.shape[:-1])
