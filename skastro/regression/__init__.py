@@ -1,6 +1,7 @@
 """Parameters from images, with distributions."""
 
 from skastro.regression.heads import (
+    FlowHead,
     GaussianHead,
     Head,
     HistogramHead,
@@ -20,6 +21,7 @@ from skastro.regression.residuals import residual_distribution
 
 __all__ = [
     "BoundedDensityLoss",
+    "FlowHead",
     "GaussianHead",
     "Head",
     "HistogramCRPSLoss",
