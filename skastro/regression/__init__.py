@@ -2,6 +2,7 @@
 
 from skastro.regression.estimator import ParamRegressor
 from skastro.regression.heads import (
+    FlowHead,
     GaussianHead,
     Head,
     HistogramHead,
@@ -33,6 +34,7 @@ __all__ = [
     "MLP",
     "BoundedDensityLoss",
     "DistributionRegressorMixin",
+    "FlowHead",
     "GaussianHead",
     "Head",
     "HistogramCRPSLoss",

@@ -7,7 +7,10 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
-__all__ = ["Head", "check_targets", "near_zero_linear"]
+__all__ = ["Head", "check_sizes", "check_targets", "near_zero_linear", "to_numpy"]
+
+# of the edges of bins of equal counts: many equal targets would make bins without a width
+UNIFORM_PART = 0.1
 
 
 class Head(BaseEstimator, ABC):
@@ -130,6 +133,23 @@ def check_targets(targets, n_targets):
     return targets
 
 
+def check_sizes(**sizes):
+    """Refuse sizes below 1.
+
+    Parameters
+    ----------
+    **sizes : int
+        By name.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name, value in sizes.items():
+        if value < 1:
+            raise ValueError(f"{name}={value!r}; expected at least 1.")
+
+
 def near_zero_linear(n_features, n_outputs):
     """A linear layer that gives hardly more than its bias at first.
 
@@ -142,9 +162,7 @@ def near_zero_linear(n_features, n_outputs):
     layer : Linear
         Its bias is 0.
     """
-    for name, value in (("n_features", n_features), ("n_outputs", n_outputs)):
-        if value < 1:
-            raise ValueError(f"{name}={value!r}; expected at least 1.")
+    check_sizes(n_features=n_features, n_outputs=n_outputs)
     layer = nn.Linear(n_features, n_outputs)
     with torch.no_grad():
         layer.weight *= 0.01

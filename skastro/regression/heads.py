@@ -10,9 +10,11 @@ from skastro.recipes import copy_recipe
 from skastro.regression.head_base import Head, check_targets, near_zero_linear
 from skastro.regression.heads_binned import HistogramHead, QuantileHead
 from skastro.regression.heads_density import GaussianHead, MixtureHead
+from skastro.regression.heads_flow import FlowHead
 
 __all__ = [
     "HEADS",
+    "FlowHead",
     "GaussianHead",
     "Head",
     "HistogramHead",
@@ -87,6 +89,7 @@ HEADS = {
     "quantile": QuantileHead,
     "histogram": HistogramHead,
     "mixture": MixtureHead,
+    "flow": FlowHead,
 }
 
 
@@ -95,7 +98,7 @@ def resolve_head(head):
 
     Parameters
     ----------
-    head : {"point", "gaussian", "quantile", "histogram", "mixture"} or Head
+    head : {"point", "gaussian", "quantile", "histogram", "mixture", "flow"} or Head
 
     Returns
     -------

@@ -8,7 +8,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skastro.distributions import PiecewiseDistribution
-from skastro.regression.head_base import Head, check_targets, near_zero_linear, to_numpy
+from skastro.regression.head_base import (
+    UNIFORM_PART,
+    Head,
+    check_targets,
+    near_zero_linear,
+    to_numpy,
+)
 from skastro.regression.losses import (
     HistogramCRPSLoss,
     HistogramLogLoss,
@@ -28,8 +34,6 @@ LARGEST_LOG = 8.0
 MARGIN = 1e-3
 # least step between two quantiles at the start
 LEAST_STEP = 1e-2
-# of the edges of bins of equal counts
-UNIFORM_PART = 0.1
 
 
 class _Quantiles(nn.Module):
@@ -193,7 +197,6 @@ class HistogramHead(Head):
         if self.spacing == "quantile":
             counted = targets.quantile(edges[0], dim=0).T
             counted[:, 0], counted[:, -1] = 0.0, 1.0
-            # many equal targets would make bins without a width
             edges = UNIFORM_PART * edges + (1 - UNIFORM_PART) * counted
         module.edges.copy_(edges)
         which = torch.searchsorted(edges[:, 1:-1].contiguous(), targets.T.contiguous(), right=True)
