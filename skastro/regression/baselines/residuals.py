@@ -107,9 +107,7 @@ class ResidualRegressor(MetaEstimatorMixin, DistributionRegressorMixin, BaseEsti
         cv = self.cv
         if isinstance(cv, Integral):
             if len(targets) < cv:
-                raise ValueError(
-                    f"y has n_samples={len(targets)}; expected at least cv={cv} rows."
-                )
+                raise ValueError(f"y has n_samples={len(targets)}; expected at least cv={cv} rows.")
             cv = KFold(cv, shuffle=True, random_state=draw_seed(self.random_state))
         predicted = cross_val_predict(estimator, X, y, cv=check_cv(cv)).reshape(targets.shape)
         self.residuals_ = targets - predicted
