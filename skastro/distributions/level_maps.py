@@ -1,0 +1,195 @@
+"""Maps of probabilities that make predicted distributions hold on held-out rows."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["LevelMap", "conformal_map", "isotonic_map"]
+
+# Held-out values that a piece of a map has at least, towards its ends.
+FEWEST = 10
+# Nearest to 0 and 1 that a level is told apart from them.
+NEAREST = 1e-6
+
+
+class LevelMap(NamedTuple):
+    """An increasing map of [0, 1] to itself, linear between knots.
+
+    Attributes
+    ----------
+    x, y : ndarray of shape (n_knots,)
+        Both strictly increasing, from 0 to 1.
+
+    Examples
+    --------
+    >>> from skastro.distributions import LevelMap
+    >>> bent = LevelMap([0, 0.5, 1], [0, 0.8, 1])
+    >>> float(bent(0.25)), float(bent.inverse(0.9)), float(bent.slope(0.25))
+    (0.4, 0.75, 1.6)
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __call__(self, levels):
+        """Mapped levels, of any shape."""
+        return np.interp(levels, self.x, self.y)
+
+    def inverse(self, levels):
+        """Levels that are mapped to these."""
+        return np.interp(levels, self.y, self.x)
+
+    def slope(self, levels):
+        """Derivative of the map."""
+        piece = np.clip(np.searchsorted(self.x, levels, "right") - 1, 0, len(self.x) - 2)
+        return (np.diff(self.y) / np.diff(self.x))[piece]
+
+
+def check_map(one):
+    """A map whose knots increase from 0 to 1.
+
+    Parameters
+    ----------
+    one : LevelMap or pair of array-like
+    """
+    x, y = (np.asarray(knots, dtype=float) for knots in one)
+    for name, knots in (("x", x), ("y", y)):
+        right = knots.ndim == 1 and len(knots) >= 2 and knots.shape == x.shape
+        if not (right and knots[0] == 0 and knots[-1] == 1 and (np.diff(knots) > 0).all()):
+            raise ValueError(
+                f"maps has {name}={knots!r}; expected knots that increase from 0 to 1."
+            )
+    return LevelMap(x, y)
+
+
+def _check_pit(pit):
+    pit = np.asarray(pit, dtype=float)
+    if pit.ndim != 1 or len(pit) < 2:
+        raise ValueError(f"pit has shape {pit.shape}; expected (n,), n at least 2.")
+    if not ((pit >= 0) & (pit <= 1)).all():
+        raise ValueError("pit has NaN or numbers outside 0 to 1; expected probabilities.")
+    return pit
+
+
+def _knots(n):
+    """Levels from 0 to 1/2, n ** (1 / 3) pieces in all, halved towards 0 while they have values enough."""
+    pieces = max(2, 2 * round(0.5 * n ** (1 / 3)))
+    levels = list(np.arange(1, pieces // 2 + 1) / pieces)
+    while n * levels[0] / 2 >= FEWEST:
+        levels.insert(0, levels[0] / 2)
+    return np.array(levels)
+
+
+def isotonic_map(pit):
+    r"""Map of levels to how often held-out truth was below them [1]_.
+
+    The empirical CDF of the PIT values :math:`u_i`, at few of its quantiles and linear between them: at
+    levels :math:`k / K` with :math:`K \approx n^{1/3}`, and halved towards 0 and 1 while ten values are in a
+    piece. The lowest and highest value have the levels :math:`1 / (n + 2)` and :math:`1 - 1 / (n + 2)`.
+
+    Parameters
+    ----------
+    pit : array-like of shape (n,)
+        PIT values of rows that nothing was fitted on; at least two.
+
+    Returns
+    -------
+    map : LevelMap
+        For `RecalibratedDistribution`.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two values, or values outside 0 to 1.
+
+    References
+    ----------
+    .. [1] Kuleshov, Fenner & Ermon, "Accurate uncertainties for deep learning using calibrated regression",
+       ICML (2018).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skastro.distributions import isotonic_map
+    >>> pit = np.random.default_rng(0).beta(2, 2, 4000)  # too wide: a hump
+    >>> isotonic_map(pit)([0.25, 0.5]).round(1)  # the CDF of beta(2, 2)
+    array([0.2, 0.5])
+    """
+    pit = np.sort(_check_pit(pit))
+    n, half = len(pit), _knots(len(pit))
+    levels = np.concatenate([[0], half, 1 - half[-2::-1], [1]])
+    x = np.clip(np.quantile(pit, levels, method="hazen"), NEAREST, 1 - NEAREST)
+    y = np.clip(levels, 1 / (n + 2), 1 - 1 / (n + 2))
+    # equal values, many at 0 or 1 where the truth was beyond all bins: the level behind, before or between
+    value, first = np.unique(x, return_index=True)
+    last = np.append(first[1:], len(x)) - 1
+    y = np.select(
+        [value <= NEAREST, value >= 1 - NEAREST], [y[last], y[first]], 0.5 * (y[first] + y[last])
+    )
+    return LevelMap(np.concatenate([[0], value, [1]]), np.concatenate([[0], y, [1]]))
+
+
+def conformal_map(pit):
+    r"""Map of levels after which central intervals hold at least what they say [1]_.
+
+    Symmetric: the interval at level c is :math:`|F - 1/2| \le r(c)`, with r the
+    :math:`\lceil (n + 1) c \rceil`-th smallest of :math:`|u_i - 1/2|`. To be a map with a density, r is
+    linear between few levels, and lifted until no such rank lies above it. On rows that are exchangeable
+    with the held-out ones, intervals at a level from 20 / n to n / (n + 1) then cover at least that level.
+
+    Parameters
+    ----------
+    pit : array-like of shape (n,)
+        PIT values of rows that nothing was fitted on; at least two.
+
+    Returns
+    -------
+    map : LevelMap
+        For `RecalibratedDistribution`.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two values, or values outside 0 to 1.
+
+    References
+    ----------
+    .. [1] Chernozhukov, Wuethrich & Zhu, "Distributional conformal prediction", PNAS 118, e2107794118 (2021).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skastro.distributions import conformal_map
+    >>> pit = np.random.default_rng(0).beta(0.5, 0.5, 1000)  # too narrow: more at the ends
+    >>> wider = conformal_map(pit).inverse([0.05, 0.95])  # 0.006 and 0.994 for many rows
+    >>> bool(wider[0] < 0.01), bool(wider[1] > 0.99)
+    (True, True)
+    """
+    radii = np.sort(np.abs(_check_pit(pit) - 0.5))
+    n = len(radii)
+    # just below (k - 1) / (n + 1) the k-th radius is not yet needed, just above it is
+    needed = np.arange(n) / (n + 1)
+    half = _knots(n)
+    levels = np.unique(np.concatenate([half, 1 - half[::-1]]))
+    levels = levels[levels < needed[-1]]
+    knots = np.concatenate([[0], levels, needed[-1:]])
+    radius = np.concatenate([[0], radii[np.searchsorted(needed, levels, "right") - 1], radii[-1:]])
+    # the first piece has to begin at 0, whatever lies above it
+    piece = np.searchsorted(knots, needed, "right") - 1
+    lack = np.where(piece > 0, radii - np.interp(needed, knots, radius), 0)
+    most = np.zeros(len(knots))
+    np.maximum.at(most, np.minimum(piece, len(knots) - 2), lack)
+    radius[1:] += np.maximum(most[1:], np.append(0, most[1:-1]))
+    radius = np.maximum.accumulate(np.clip(radius, 0, 0.5 - NEAREST))
+    # where the end could not be lifted: the ranks that still lie above are knots themselves
+    radii = np.minimum(radii, 0.5 - NEAREST)
+    while (lack := np.where(piece > 0, radii - np.interp(needed, knots, radius), 0)).max() > 1e-12:
+        place = np.searchsorted(knots, needed[lack.argmax()])
+        knots = np.insert(knots, place, needed[lack.argmax()])
+        radius = np.maximum.accumulate(np.insert(radius, place, radii[lack.argmax()]))
+    # of one radius, the lowest level: above it the interval only grows
+    radius, first = np.unique(radius, return_index=True)
+    knots = knots[first]
+    upper = np.append(0.5 + radius[1:], 1), np.append(0.5 + 0.5 * knots[1:], 1)
+    x, y = (np.concatenate([1 - side[::-1], [0.5], side]) for side in upper)
+    return LevelMap(x, y)
