@@ -35,7 +35,7 @@ def coverage(y, distribution, level):
 
 
 HEAD_NAMES = ["point", "gaussian", "quantile", "histogram", "mixture"]
-SMALL = ResNet(stem=4, widths=(8,), n_cells=2, n_summary=16, n_features=32)
+SMALL = ResNet(stem=(4,), widths=(8,), n_cells=2, n_summary=16, n_features=32)
 
 
 def counts(n, seed=0, side=8):
