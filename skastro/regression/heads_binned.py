@@ -32,6 +32,8 @@ LEVELS = (0.005, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.99
 LARGEST_LOG = 8.0
 # of the range, beyond each bound, where the start is taken through a logarithm
 MARGIN = 1e-3
+# of the probability beyond the outermost quantiles, before the rest goes evenly to the bounds
+HALVINGS = 8
 # least step between two quantiles at the start
 LEAST_STEP = 1e-2
 
@@ -68,8 +70,8 @@ class _Quantiles(nn.Module):
 class QuantileHead(Head):
     """Quantiles of each target, which never cross: sums of positive steps, squeezed between the bounds.
 
-    Its loss is the pinball loss. Between two quantiles the CDF is linear, as it is from the outermost ones
-    to the bounds.
+    Its loss is the pinball loss. Between two quantiles the CDF is linear. Beyond the outermost it goes on as
+    an exponential through the last two; of that tail, the last part in 256 is even to the bound.
 
     Parameters
     ----------
@@ -92,8 +94,16 @@ class QuantileHead(Head):
         self.levels = levels
         self.weighting = weighting
 
-    def make_module(self, n_features, n_targets, targets=None):
+    def _levels(self):
         levels = check_levels(self.levels)
+        if len(levels) < 2:
+            raise ValueError(
+                f"levels={self.levels!r}; expected two or more: one is no distribution."
+            )
+        return levels
+
+    def make_module(self, n_features, n_targets, targets=None):
+        levels = self._levels()
         module = _Quantiles(n_features, n_targets, levels)
         if targets is not None:
             targets = check_targets(targets, n_targets).clamp(0.0, 1.0)
@@ -101,12 +111,27 @@ class QuantileHead(Head):
         return module
 
     def make_loss(self):
-        return PinballLoss(self.levels, self.weighting)
+        return PinballLoss(self._levels(), self.weighting)
 
     def distribution(self, output):
-        return PiecewiseDistribution.from_quantiles(
-            check_levels(self.levels), to_numpy(output), low=0.0, high=1.0
-        )
+        levels, values = self._levels(), to_numpy(output)
+        low, low_levels = _tail(levels, values)
+        # the upper tail is the lower one of 1 - y
+        high, high_levels = _tail((1 - levels)[::-1], (1 - values)[..., ::-1])
+        edges = np.concatenate([low, values, (1 - high)[..., ::-1]], axis=-1)
+        cdf = np.concatenate([low_levels, levels, (1 - high_levels)[::-1]])
+        return PiecewiseDistribution(edges, np.broadcast_to(cdf, edges.shape))
+
+
+def _tail(levels, values):
+    """Edges below the lowest quantile, and the CDF there: an exponential, within the bound."""
+    scale = (values[..., 1:2] - values[..., :1]) / np.log(levels[1] / levels[0])
+    halvings = np.arange(HALVINGS, 0, -1)
+    # as q - away far from the bound at 0, and never beyond it
+    away = np.log(2) * halvings * scale
+    lowest = np.maximum(values[..., :1], np.finfo(float).tiny)
+    edges = values[..., :1] * np.exp(-away / lowest)
+    return np.insert(edges, 0, 0.0, axis=-1), np.insert(levels[0] * 0.5**halvings, 0, 0.0)
 
 
 class _HistogramLayer(nn.Module):

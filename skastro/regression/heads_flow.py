@@ -24,6 +24,8 @@ MARGIN = 1e-4
 SLOPE = 1e-3
 # of the edges that a flow starts from: many equal targets would make bins without a width
 UNIFORM_PART = 0.02
+# standard deviations from the middle to the outermost inner edges of that start
+TAIL = 2.5
 # rows and draws that are taken through the flow at once
 BLOCK = 2**16
 
@@ -93,8 +95,7 @@ class Flows(NamedTuple):
         log_prob : Tensor of shape (..., n)
         """
         inside = y.clamp(0.0, 1.0) - 0.5
-        context = self.context.expand(*y.shape[:-1], -1)
-        _, log_slope = self.transform(context).call_and_ladj(inside)
+        _, log_slope = self.transform(self.context).call_and_ladj(inside)
         return log_slope - y.shape[-1] * math.log1p(2 * MARGIN)
 
     def at(self, u):
@@ -109,8 +110,7 @@ class Flows(NamedTuple):
         -------
         y : Tensor of shape (..., n, n_targets)
         """
-        context = self.context.expand(*u.shape[:-1], -1)
-        return self.transform(context).inv((1 + 2 * MARGIN) * (u - 0.5)) + 0.5
+        return self.transform(self.context).inv((1 + 2 * MARGIN) * (u - 0.5)) + 0.5
 
 
 class FlowLoss(nn.Module):
@@ -256,18 +256,21 @@ class _Transform(nn.Module):
     @torch.no_grad()
     def start(self, targets):
         """Begin at the distribution of each target alone, whatever the features."""
-        levels = torch.linspace(0, 1, self.n_bins + 1, dtype=targets.dtype)
-        edges = UNIFORM_PART * levels + (1 - UNIFORM_PART) * targets.quantile(levels, dim=0).T
+        # tails of their own, as of a normal distribution between its quantiles
+        inner = torch.linspace(-TAIL, TAIL, self.n_bins - 1, dtype=targets.dtype)
+        levels = nn.functional.pad(torch.special.ndtr(inner), (1, 1))
+        levels[-1] = 1.0
+        even = torch.linspace(0, 1, self.n_bins + 1, dtype=targets.dtype)
+        edges = UNIFORM_PART * even + (1 - UNIFORM_PART) * targets.quantile(levels, dim=0).T
         edges[:, 0], edges[:, -1] = 0.0, 1.0
-        widths = edges.diff(dim=-1)
-        logs = widths.log() - widths.log().mean(-1, keepdim=True)
+        widths, heights = edges.diff(dim=-1).log(), levels.diff().log().expand(len(edges), -1)
         # at an edge, the slope between those of its two bins
-        steep = -widths.log() - math.log(self.n_bins)
+        steep = heights - widths
         slopes = 0.5 * (steep[:, 1:] + steep[:, :-1])
         slopes = torch.cat([steep[:, :1], slopes, steep[:, -1:]], -1)
         numbers = [
-            _unsoftened(logs, -0.5 * math.log(SLOPE)),
-            torch.zeros_like(logs),
+            _unsoftened(widths - widths.mean(-1, keepdim=True), -0.5 * math.log(SLOPE)),
+            _unsoftened(heights - heights.mean(-1, keepdim=True), -0.5 * math.log(SLOPE)),
             _unsoftened(slopes, -math.log(SLOPE)),
         ]
         self.splines.transforms[0].hyper[-1].bias.copy_(torch.cat(numbers, -1).flatten())
@@ -309,7 +312,7 @@ class FlowHead(Head):
 
     _parameter_constraints = {
         "n_transforms": [Interval(Integral, 1, None, closed="left")],
-        "n_bins": [Interval(Integral, 2, None, closed="left")],
+        "n_bins": [Interval(Integral, 3, None, closed="left")],
         "hidden": [tuple, list],
         "n_draws": [Interval(Integral, 2, None, closed="left")],
     }

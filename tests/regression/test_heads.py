@@ -110,16 +110,14 @@ def test_distributions_of_extreme_outputs_are_valid(head):
     assert one.shape == (5, 2) and np.isfinite(q).all() and (np.diff(q, axis=0) >= 0).all()
 
 
-@every_distribution
+@pytest.mark.parametrize("head", named([*PARAMETRIC, QuantileHead(), HistogramHead()]))
 def test_training_begins_at_the_distribution_of_the_targets(head):
     y = skewed()
     with torch.inference_mode():
         one = head.distribution(build(head, y)(features(4, 0.0)))
-    # mixtures and few bins know the shape but roughly
-    assert np.abs(one.mean() - y.mean(0)).max() < 0.03
-    assert np.abs(one.std() / y.std(0) - 1).max() < (
-        0.35 if isinstance(head, QuantileHead) else 0.2
-    )
+    # mixtures have the moments, and their shape is their own
+    assert np.abs(one.mean() - y.mean(0)).max() < 0.02
+    assert np.abs(one.std() / y.std(0) - 1).max() < 0.1
     pit = one[np.zeros(len(y), int)].cdf(y)
     assert max(stats.kstest(u, "uniform").statistic for u in pit.T) < 0.1
 
@@ -219,14 +217,14 @@ def test_recipes_are_cloned_and_pickled(head):
 def test_torch_and_numpy_are_left_alone(head):
     module = build(head, skewed())
     torch.manual_seed(3)
-    np.random.seed(3)
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    np.random.seed(3)  # noqa: NPY002
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     with torch.inference_mode():
         one = head.distribution(module(features(3)))
     first, second = one.sample(4, random_state=0), one.sample(4, random_state=0)
     assert np.array_equal(first, second) and first.shape == (4, 3, 2)
     assert torch.equal(before[0], torch.random.get_rng_state())
-    assert np.array_equal(before[1], np.random.get_state()[1])
+    assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
 @pytest.mark.parametrize("name", sorted(HEADS))

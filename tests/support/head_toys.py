@@ -51,7 +51,6 @@ def two_targets(n, seed):
     rng = np.random.default_rng(seed)
     y = rng.uniform(size=(n, 2))
     x = y.sum(1, keepdims=True) + NOISE * rng.normal(size=(n, 1))
-    u = (np.arange(200) + 0.5) / 200
     # of the sum of two uniform numbers: a triangle
     sums = (np.arange(400) + 0.5) / 200
     triangle = np.minimum(sums, 2 - sums)
