@@ -6,10 +6,10 @@ from math import pi, sqrt
 from numbers import Integral
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, k0
 from sklearn.utils import Bunch, check_random_state
 
-__all__ = ["make_galactic_center"]
+__all__ = ["galactic_center_templates", "make_galactic_center"]
 
 HALF_WIDTH = 15.0  # of the field [deg]
 PIXEL = 2.0 * HALF_WIDTH / 64  # of the published images, to which all normalisations belong [deg]
@@ -20,6 +20,7 @@ LOG_FLUX = 1.0, 1.2  # mean and deviation of ln(flux)
 DISK_LENGTH, DISK_HEIGHT = 34.516, 2.071  # 5 and 0.3 kpc at 8.3 kpc [deg]
 CHUNK = 512 * 64**2  # pixels at once: some 100 MB of work arrays
 
+TEMPLATE_NAMES = ["ic", "pi0", "bubbles", "dm", "disk"]
 PARAM_NAMES = ["A_ic", "A_pi0", "A_bubbles", "A_dm", "n_ps_gc", "n_ps_disk"]
 
 _DESCR = """\
@@ -140,6 +141,62 @@ def _sky(params, angles, n_pixels, rng):
     return mu, {"flux_ps_gc": bulge, "flux_ps_disk": disk, "template_pi0": gas}
 
 
+def galactic_center_templates(n_pixels=64, *, psf_normalized=False):
+    """What the images of `make_galactic_center` are made of, on average.
+
+    Blurred, in counts a pixel for a factor 1: the four smooth components, the gas without its scatter,
+    and the sources of the disk, for a thousand of them. The mean of the sources of the bulge has the shape
+    of the dark matter.
+
+    Parameters
+    ----------
+    n_pixels : int, default=64
+        Of a side, at least 4.
+    psf_normalized : bool, default=False
+        As in `make_galactic_center`.
+
+    Returns
+    -------
+    bunch : :class:`~sklearn.utils.Bunch`
+        With the attributes
+
+        templates : ndarray of shape (5, n_pixels, n_pixels), float64
+        names : list of str
+            "ic", "pi0", "bubbles", "dm", "disk".
+
+    Raises
+    ------
+    ValueError
+        If `n_pixels` isn't an integer of at least 4.
+
+    Examples
+    --------
+    >>> from skastro.datasets import galactic_center_templates, make_galactic_center
+    >>> sky = make_galactic_center(500, psf_normalized=True, random_state=0)
+    >>> factors = sky.params.mean(0)[[0, 1, 2, 3, 5]] * [1, 1, 1, 1, 1e-3]
+    >>> found = galactic_center_templates(psf_normalized=True).templates
+    >>> mean = (factors[:, None, None] * found).sum(0)  # without bulge, nor the scatter of the gas
+    >>> bool(0.9 < mean.mean() / sky.images.mean() < 1)
+    True
+    """
+    _check_integer("n_pixels", n_pixels, 4)
+    centres, pixel = _geometry(int(n_pixels))
+    x, y = centres, centres[:, None]
+    # positions along the disk: an exponential radius seen edge-on
+    distance = np.maximum(np.abs(x), 0.25 * pixel)
+    disk = k0(distance / DISK_LENGTH) * np.exp(-np.abs(y) / DISK_HEIGHT)
+    mean, deviation = LOG_FLUX
+    disk *= 1000.0 * np.exp(mean + 0.5 * deviation**2) / disk.sum()
+    psf = _psf_matrix(centres, pixel, psf_normalized).astype(np.float64)
+    templates = np.stack(np.broadcast_arrays(*_templates(x, y, pixel), disk))
+    return Bunch(templates=psf @ templates @ psf, names=list(TEMPLATE_NAMES))
+
+
+def _check_integer(name, value, least):
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}={value!r}: expected an integer of at least {least}")
+
+
 def make_galactic_center(
     n_images,
     *,
@@ -217,9 +274,8 @@ def make_galactic_center(
     >>> bool(abs(noise.std() - 1) < 0.02)
     True
     """
-    for name, value, least in (("n_images", n_images, 1), ("n_pixels", n_pixels, 4)):
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name}={value!r}: expected an integer of at least {least}")
+    _check_integer("n_images", n_images, 1)
+    _check_integer("n_pixels", n_pixels, 4)
     n_images, n_pixels = int(n_images), int(n_pixels)
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
     psf = _psf_matrix(*_geometry(n_pixels), psf_normalized)

@@ -1,5 +1,6 @@
-"""Parameters from images, with distributions."""
+"""Parameters from images and tables, with their distributions."""
 
+from skastro.regression.estimator import ParamRegressor
 from skastro.regression.heads import (
     FlowHead,
     GaussianHead,
@@ -10,6 +11,7 @@ from skastro.regression.heads import (
     QuantileHead,
     resolve_head,
 )
+from skastro.regression.inception import Inception, InceptionModule
 from skastro.regression.losses import (
     BoundedDensityLoss,
     HistogramCRPSLoss,
@@ -17,10 +19,21 @@ from skastro.regression.losses import (
     Histograms,
     PinballLoss,
 )
+from skastro.regression.networks import (
+    MLP,
+    MLPModule,
+    PlainCNN,
+    PlainCNNModule,
+    ResNet,
+    ResNetModule,
+)
+from skastro.regression.posterior_predictions import DistributionRegressorMixin
 from skastro.regression.residuals import residual_distribution
 
 __all__ = [
+    "MLP",
     "BoundedDensityLoss",
+    "DistributionRegressorMixin",
     "FlowHead",
     "GaussianHead",
     "Head",
@@ -28,10 +41,18 @@ __all__ = [
     "HistogramHead",
     "HistogramLogLoss",
     "Histograms",
+    "Inception",
+    "InceptionModule",
+    "MLPModule",
     "MixtureHead",
+    "ParamRegressor",
     "PinballLoss",
+    "PlainCNN",
+    "PlainCNNModule",
     "PointHead",
     "QuantileHead",
+    "ResNet",
+    "ResNetModule",
     "residual_distribution",
     "resolve_head",
 ]

@@ -17,7 +17,7 @@ class Head(BaseEstimator, ABC):
     """Recipe of the last layer of a network, of its loss and of the distributions that it means.
 
     Clonable, so its parameters can be searched. Targets are scaled to [0, 1] between their bounds. A child
-    class writes `make_module`, `make_loss` and `distribution`.
+    class writes `make_module`, `make_loss`, `distribution` and `point`.
     """
 
     @abstractmethod
@@ -61,6 +61,33 @@ class Head(BaseEstimator, ABC):
         distribution : Distribution or None
             None: the head gives a number a target only.
         """
+
+    @abstractmethod
+    def point(self, output):
+        """Mean of each target, differentiable.
+
+        Parameters
+        ----------
+        output : Tensor or named tuple of Tensor
+
+        Returns
+        -------
+        mean : Tensor of shape (n, n_targets)
+        """
+
+    def average(self, outputs):
+        """One output in place of those of several networks, or of turned images.
+
+        Parameters
+        ----------
+        outputs : list of Tensor or named tuple of Tensor
+
+        Returns
+        -------
+        output : Tensor or named tuple of Tensor, or None
+            None: there is no such output, and the distributions have to be pooled.
+        """
+        return outputs[0] if len(outputs) == 1 else None
 
     def concatenate(self, outputs):
         """Put the outputs of several blocks of rows after each other.

@@ -76,6 +76,12 @@ class PointHead(Head):
     def distribution(self, output):
         return None
 
+    def point(self, output):
+        return output
+
+    def average(self, outputs):
+        return sum(outputs) / len(outputs)
+
 
 HEADS = {
     "point": PointHead,

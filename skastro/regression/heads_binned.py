@@ -133,6 +133,21 @@ def _tail(levels, values):
     edges = values[..., :1] * np.exp(-away / lowest)
     return np.insert(edges, 0, 0.0, axis=-1), np.insert(levels[0] * 0.5**halvings, 0, 0.0)
 
+    def point(self, output):
+        levels = torch.as_tensor(
+            check_levels(self.levels), dtype=output.dtype, device=output.device
+        )
+        # the area under the quantiles, which go to the bounds at both ends
+        levels = nn.functional.pad(levels, (1, 0))
+        levels = nn.functional.pad(levels, (0, 1), value=1.0)
+        ends = nn.functional.pad(output, (1, 0))
+        ends = nn.functional.pad(ends, (0, 1), value=1.0)
+        return torch.trapezoid(ends, levels, dim=-1)
+
+    def average(self, outputs):
+        # quantiles are averaged, not probabilities: the mean of shifted distributions is no wider
+        return sum(outputs) / len(outputs)
+
 
 class _HistogramLayer(nn.Module):
     """Logits of bins whose edges are kept with the weights."""
@@ -224,3 +239,14 @@ class HistogramHead(Head):
     def distribution(self, output):
         masses = to_numpy(output.logits.double().softmax(-1))
         return PiecewiseDistribution.from_masses(to_numpy(output.edges), masses)
+
+    def point(self, output):
+        middles = 0.5 * (output.edges[..., 1:] + output.edges[..., :-1])
+        return (output.logits.softmax(-1) * middles).sum(-1)
+
+    def average(self, outputs):
+        # members may have bins of their own
+        if any(not torch.equal(one.edges, outputs[0].edges) for one in outputs[1:]):
+            return None
+        masses = sum(one.logits.double().softmax(-1) for one in outputs) / len(outputs)
+        return outputs[0]._replace(logits=masses.log())

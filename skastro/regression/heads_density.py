@@ -2,12 +2,13 @@
 
 from numbers import Integral
 
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skastro.density import MixtureDensityLoss, MixtureDensityNetwork
+from skastro.density import GaussianMixtures, MixtureDensityLoss, MixtureDensityNetwork
 from skastro.distributions import GaussianMixtureDistribution, SquashedDistribution
 from skastro.regression.head_base import Head, check_targets
-from skastro.regression.losses import BoundedDensityLoss, from_unit
+from skastro.regression.losses import BoundedDensityLoss, from_unit, to_unit
 
 __all__ = ["GaussianHead", "MixtureHead"]
 
@@ -80,6 +81,26 @@ class MixtureHead(Head):
             return mixture
         end = MARGIN / (1 - 2 * MARGIN)
         return SquashedDistribution(mixture, -end, 1 + end, link="normal")
+
+    def point(self, output):
+        if not self.bounded:
+            return output.moments()[0]
+        eye = torch.eye(
+            output.means.shape[-1], dtype=output.means.dtype, device=output.means.device
+        )
+        inverse = torch.linalg.solve_triangular(
+            output.precision_cholesky, eye.expand_as(output.precision_cholesky), upper=False
+        )
+        variance = inverse.square().sum(-2)
+        # the mean of a normal CDF over a Gaussian is another normal CDF
+        means = to_unit(output.means / (1 + variance).sqrt(), MARGIN)
+        return (output.logits.softmax(-1)[..., None] * means).sum(1)
+
+    def average(self, outputs):
+        weights = [one.logits.log_softmax(-1) for one in outputs]
+        parts = zip(*outputs, strict=True)
+        _, means, factors = (torch.cat(part, 1) for part in parts)
+        return GaussianMixtures(torch.cat(weights, 1), means, factors)
 
 
 class GaussianHead(MixtureHead):

@@ -7,10 +7,10 @@ from scipy import fft
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skastro.fourier_shells import FourierShells
+from skastro.map_features import MapFeatures
 from skastro.map_spectra import shell_spectra
 from skastro.scattering.bispectrum import Bispectrum
 from skastro.scattering.cnn import CNNClassifier, CNNRegressor
-from skastro.scattering.map_features import MapFeatures
 
 __all__ = [
     "BispectrumFeatures",

@@ -9,10 +9,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import resolve_device, row_blocks
+from skastro.map_features import MapFeatures
 from skastro.maps import check_maps, refuse_constant
 from skastro.partial_maps import check_valid_pixels, fill_from
 from skastro.scattering.filters import check_n_scales, largest_n_scales
-from skastro.scattering.map_features import MapFeatures
 from skastro.scattering.recipes import (
     FAMILIES,
     Several,

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import resolve_device, row_blocks
 from skastro.healpix import check_sphere_maps, ring_of_nested
-from skastro.scattering.map_features import MapFeatures
+from skastro.map_features import MapFeatures
 from skastro.scattering.recipes import Several, mean_reference, reference_tensors
 from skastro.scattering.sphere import SphericalCovariance, check_sphere_scales
 from skastro.scattering.sphere_masks import check_sky_mask

@@ -14,9 +14,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
+from skastro import map_features
 from skastro.datasets import make_fields
 from skastro.field_metrics import cross_correlation, power_spectrum
-from skastro.scattering import map_features
 from skastro.scattering.baselines import (
     BispectrumFeatures,
     HistogramMoments,

@@ -15,7 +15,8 @@ class MapFeatures(TransformerMixin, BaseEstimator):
 
     A child class provides `_prepare()`, which sets up what depends on the size of the maps, `_names()`, and
     `_features(maps)`, from an array (n, n_channels, h, w) of float64 to (n, n_features). `_overhead` is the
-    working memory of the latter, in numbers for each pixel of a map.
+    working memory of the latter, in numbers for each pixel of a map. What it learns from the values of maps
+    (n, n_channels, h, w), if anything, it learns in `_learn(maps)`.
     """
 
     _overhead = 8
@@ -23,7 +24,7 @@ class MapFeatures(TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Fix the size of the maps and the features; nothing is learnt from the values.
+        """Fix the size of the maps and the features.
 
         Parameters
         ----------
@@ -43,6 +44,7 @@ class MapFeatures(TransformerMixin, BaseEstimator):
         self.n_channels_in_ = maps.shape[1] if maps.ndim == 4 else 1
         self.map_shape_ = maps.shape[-2:]
         self._prepare()
+        self._learn(maps.reshape(-1, self.n_channels_in_, *self.map_shape_))
         self.feature_names_ = np.array(self._names(), dtype=object)
         return self
 
@@ -79,6 +81,9 @@ class MapFeatures(TransformerMixin, BaseEstimator):
         for rows in row_blocks(len(maps), maps[0].size * 8 * self._overhead):
             features[rows] = self._features(maps[rows].astype(np.float64))
         return features
+
+    def _learn(self, maps):
+        pass
 
     def _needs_variation(self):
         return True
