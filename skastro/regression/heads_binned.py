@@ -1,5 +1,6 @@
 """Heads whose distributions are piecewise: quantiles and histograms, of each target alone."""
 
+import math
 from numbers import Integral, Real
 
 import numpy as np
@@ -38,6 +39,18 @@ HALVINGS = 8
 LEAST_STEP = 1e-2
 
 
+def _tail(levels, values):
+    """Edges below the lowest quantile, and the CDF there: an exponential, within the bound at 0."""
+    halvings = torch.arange(HALVINGS, 0, -1, dtype=values.dtype, device=values.device)
+    lowest = values[..., :1]
+    scale = (values[..., 1:2] - lowest) / (levels[1] / levels[0]).log()
+    # as lowest - away far from the bound, and never beyond it
+    away = math.log(2) * halvings * scale
+    edges = lowest * (-away / lowest.clamp_min(1e-6)).exp()
+    pad = nn.functional.pad
+    return pad(edges, (1, 0)), pad(levels[0] * 0.5**halvings, (1, 0))
+
+
 class _Quantiles(nn.Module):
     """Increasing numbers between 0 and 1 for each target: a median, a width, steps away to both sides."""
 
@@ -54,6 +67,7 @@ class _Quantiles(nn.Module):
         """Begin at quantiles (n_targets, n_levels) whatever the features."""
         z = from_unit(quantiles, MARGIN)
         steps = z.diff(dim=-1).clamp_min(LEAST_STEP).log()
+        steps = LARGEST_LOG * torch.atanh(steps / LARGEST_LOG)
         width = torch.zeros_like(z[:, :1])
         start = torch.cat([z[:, self.middle, None], width, steps], -1)
         self.linear.bias.copy_(start.flatten())
@@ -113,36 +127,23 @@ class QuantileHead(Head):
     def make_loss(self):
         return PinballLoss(self._levels(), self.weighting)
 
-    def distribution(self, output):
-        levels, values = self._levels(), to_numpy(output)
-        low, low_levels = _tail(levels, values)
+    def _table(self, output):
+        """Edges and the CDF at them, from bound to bound."""
+        levels = torch.as_tensor(self._levels(), dtype=output.dtype, device=output.device)
+        low, low_levels = _tail(levels, output)
         # the upper tail is the lower one of 1 - y
-        high, high_levels = _tail((1 - levels)[::-1], (1 - values)[..., ::-1])
-        edges = np.concatenate([low, values, (1 - high)[..., ::-1]], axis=-1)
-        cdf = np.concatenate([low_levels, levels, (1 - high_levels)[::-1]])
+        high, high_levels = _tail(1 - levels.flip(-1), 1 - output.flip(-1))
+        edges = torch.cat([low, output, 1 - high.flip(-1)], -1)
+        return edges, torch.cat([low_levels, levels, 1 - high_levels.flip(-1)])
+
+    def distribution(self, output):
+        edges, cdf = (to_numpy(one) for one in self._table(output.double()))
         return PiecewiseDistribution(edges, np.broadcast_to(cdf, edges.shape))
 
-
-def _tail(levels, values):
-    """Edges below the lowest quantile, and the CDF there: an exponential, within the bound."""
-    scale = (values[..., 1:2] - values[..., :1]) / np.log(levels[1] / levels[0])
-    halvings = np.arange(HALVINGS, 0, -1)
-    # as q - away far from the bound at 0, and never beyond it
-    away = np.log(2) * halvings * scale
-    lowest = np.maximum(values[..., :1], np.finfo(float).tiny)
-    edges = values[..., :1] * np.exp(-away / lowest)
-    return np.insert(edges, 0, 0.0, axis=-1), np.insert(levels[0] * 0.5**halvings, 0, 0.0)
-
     def point(self, output):
-        levels = torch.as_tensor(
-            check_levels(self.levels), dtype=output.dtype, device=output.device
-        )
-        # the area under the quantiles, which go to the bounds at both ends
-        levels = nn.functional.pad(levels, (1, 0))
-        levels = nn.functional.pad(levels, (0, 1), value=1.0)
-        ends = nn.functional.pad(output, (1, 0))
-        ends = nn.functional.pad(ends, (0, 1), value=1.0)
-        return torch.trapezoid(ends, levels, dim=-1)
+        edges, cdf = self._table(output)
+        # the area under the quantiles
+        return torch.trapezoid(edges, cdf, dim=-1)
 
     def average(self, outputs):
         # quantiles are averaged, not probabilities: the mean of shifted distributions is no wider

@@ -142,6 +142,17 @@ class FlowLoss(nn.Module):
         return -flows.log_prob(target)
 
 
+def _in_float64(flows):
+    """A copy: the inverse of a spline is the root of a parabola, which float32 may not find."""
+    context = flows.context.double()
+    return Flows(context, copy.deepcopy(flows.transform).to(context).eval())
+
+
+def _even_draws(n_targets, n_draws):
+    """Quasi-random points of the unit cube, (n_draws, 1, n_targets)."""
+    return qmc.Sobol(n_targets, rng=0).random(n_draws)[:, None]
+
+
 class FlowDistribution(SampleDistribution):
     """Distributions of flows.
 
@@ -165,22 +176,18 @@ class FlowDistribution(SampleDistribution):
     """
 
     def __init__(self, flows, n_draws):
-        # the inverse of a spline is the root of a parabola: not in float32
-        transform = copy.deepcopy(flows.transform).double().cpu().eval()
-        self.flows = Flows(flows.context.detach().double().cpu(), transform)
+        self.flows = _in_float64(Flows(flows.context.detach().cpu(), flows.transform))
         self.offset, self.scale = 0.0, 1.0
-        n_targets = transform.n_targets
-        u = qmc.Sobol(n_targets, rng=0).random(n_draws)
-        super().__init__(
-            self._at(np.broadcast_to(u[:, None], (n_draws, len(flows.context), n_targets)))
-        )
+        n_targets = flows.transform.n_targets
+        u = _even_draws(n_targets, n_draws)
+        super().__init__(self._at(np.broadcast_to(u, (n_draws, len(flows.context), n_targets))))
 
     @torch.inference_mode()
     def _at(self, u):
         """Draws (m, n, n_targets) of uniform variables, a block of rows at a time."""
         y = np.empty(u.shape)
         for rows in row_blocks(u.shape[1], len(u), BLOCK):
-            flows = Flows(self.flows.context[rows], self.flows.transform)
+            flows = self.flows._replace(context=self.flows.context[rows])
             y[:, rows] = flows.at(torch.tensor(u[:, rows])).numpy()
         return y
 
@@ -188,7 +195,7 @@ class FlowDistribution(SampleDistribution):
         new = copy.copy(self)
         one = super().__getitem__(rows)
         new._set(one.values, None)
-        new.flows = Flows(self.flows.context[rows], self.flows.transform)
+        new.flows = self.flows._replace(context=self.flows.context[rows])
         return new
 
     def rescaled(self, offset, scale):
@@ -207,7 +214,7 @@ class FlowDistribution(SampleDistribution):
         unit = (y - self.offset) / self.scale
         found = np.empty(y.shape[:-1])
         for rows in row_blocks(y.shape[-2], max(1, found.size // found.shape[-1]), BLOCK):
-            flows = Flows(self.flows.context[rows], self.flows.transform)
+            flows = self.flows._replace(context=self.flows.context[rows])
             found[..., rows] = flows.log_prob(torch.tensor(unit[..., rows, :])).numpy()
         found -= np.log(np.broadcast_to(self.scale, y.shape[-1:])).sum()
         return np.where(((unit < 0) | (unit > 1)).any(-1), -np.inf, found)
@@ -333,6 +340,13 @@ class FlowHead(Head):
 
     def distribution(self, output):
         return FlowDistribution(output, self.n_draws)
+
+    def point(self, output):
+        flows = _in_float64(output)
+        u = torch.tensor(_even_draws(flows.transform.n_targets, self.n_draws)).to(flows.context)
+        blocks = row_blocks(len(flows.context), self.n_draws, BLOCK)
+        means = [flows._replace(context=flows.context[rows]).at(u).mean(0) for rows in blocks]
+        return torch.cat(means).to(output.context.dtype)
 
     def concatenate(self, outputs):
         return Flows(torch.cat([one.context for one in outputs]), outputs[0].transform)
