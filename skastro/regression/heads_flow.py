@@ -291,14 +291,15 @@ class FlowHead(Head):
 
     Parameters
     ----------
-    n_transforms : int, default=3
+    n_transforms : int, default=2
         Each after the other, through the targets in one order and then in the other.
     n_bins : int, default=8
         Of each spline.
     hidden : tuple of int, default=(64, 64)
         Widths of the layers from the features to the splines.
-    n_draws : int, default=512
-        For the distribution of each target alone.
+    n_draws : int, default=256
+        Quasi-random draws from which the distribution of each target alone is known; the joint density
+        needs none. Best a power of 2.
 
     References
     ----------
@@ -307,11 +308,11 @@ class FlowHead(Head):
     Examples
     --------
     >>> from skastro.regression import FlowHead
-    >>> FlowHead(n_transforms=2).get_params()["n_bins"]
+    >>> FlowHead(n_transforms=1).get_params()["n_bins"]
     8
     """
 
-    def __init__(self, n_transforms=3, n_bins=8, hidden=(64, 64), n_draws=512):
+    def __init__(self, n_transforms=2, n_bins=8, hidden=(64, 64), n_draws=256):
         self.n_transforms = n_transforms
         self.n_bins = n_bins
         self.hidden = hidden

@@ -246,34 +246,43 @@ def test_heads_have_names(name):
 
 
 LEVELS = np.array([0.5, 0.68, 0.9, 0.95])
+SMALL_FLOW = FlowHead(n_transforms=1, hidden=(32,))
 
 
 @pytest.mark.parametrize(
-    "head",
-    named([GaussianHead(), MixtureHead(), QuantileHead(), HistogramHead(), FlowHead()]),
+    ("head", "noise", "near"),
+    [
+        (MixtureHead(), 0.15, 0.03),
+        (QuantileHead(), 0.15, 0.03),
+        (HistogramHead(), 0.15, 0.03),
+        pytest.param(SMALL_FLOW, 0.15, 0.03, marks=needs_zuko),
+        # no Gaussian is cut off as that posterior is, through the normal CDF either: 4 points there
+        (GaussianHead(), 0.15, 0.04),
+        (GaussianHead(), 0.05, 0.03),
+    ],
 )
-def test_posterior_cut_off_by_the_bounds(head):
-    x, y, _ = one_target(8000, 1)
-    fresh, truth, posterior = one_target(4000, 2)
+def test_posterior_cut_off_by_the_bounds(head, noise, near):
+    x, y, _ = one_target(8000, 1, noise)
+    fresh, truth, posterior = one_target(2000, 2, noise)
     one = head.distribution(Toy(head).fit(x, y).predict(fresh))
     grid = np.linspace(-0.05, 1.05, 1101)
     exact = crps_on_grid(posterior.cdf(grid[:, None, None]), truth, grid)
     found = crps_on_grid(one.cdf(grid[:, None, None]), truth, grid)
-    assert exact * 0.99 < found < exact * 1.02
-    u = one.cdf(truth)[:, 0]
-    covered = (np.abs(u[:, None] - 0.5) < LEVELS / 2).mean(0)
-    assert np.abs(covered - LEVELS).max() < 0.03
+    assert exact * 0.99 < found < exact * 1.03
+    covered = np.array([(np.abs(one.cdf(truth) - 0.5) < level / 2).mean() for level in LEVELS])
+    assert np.abs(covered - LEVELS).max() < near
 
 
-@pytest.mark.parametrize(("head", "near"), [
-    *((*p.values, 0.06) for p in named([MixtureHead()])),
-])  # fmt: skip
-def test_joint_posterior_of_two_targets(head, near):
-    x, y, _ = two_targets(8000, 1)
-    fresh, truth, exact = two_targets(4000, 2)
-    one = head.distribution(Toy(head, max_epochs=20).fit(x, y).predict(fresh))
-    # in nats; apart, the two targets would lose 0.9
-    assert -0.02 < (exact - one.log_prob(truth)).mean() < near
+@pytest.mark.parametrize(
+    "head", named([GaussianHead(), MixtureHead(), SMALL_FLOW]),
+)  # fmt: skip
+def test_joint_posterior_of_two_targets(head):
+    x, y, _, _ = two_targets(6000, 1)
+    fresh, truth, exact, apart = two_targets(2000, 2)
+    one = head.distribution(Toy(head).fit(x, y).predict(fresh))
+    # in nats
+    lost, if_independent = (exact - one.log_prob(truth)).mean(), (exact - apart).mean()
+    assert -0.02 < lost < 0.12 < 0.3 * if_independent
 
 
 @pytest.mark.parametrize(
