@@ -74,7 +74,8 @@ def prior_ratio(prior, density, bounds):
 
     def ratio(y):
         trained = _density(density, y)
-        value = wanted(y)
+        # a little beyond the bounds a prior may not know what to say
+        value = wanted(np.clip(y, bounds[:, 0], bounds[:, 1]))
         if value.shape != trained.shape or not np.isfinite(value).all() or (value < 0).any():
             raise ValueError(
                 f"prior gives values of shape {value.shape} for targets {y.shape}; expected finite ones of "

@@ -35,7 +35,7 @@ def coverage(y, distribution, level):
 
 
 HEAD_NAMES = ["point", "gaussian", "quantile", "histogram", "mixture"]
-SMALL = ResNet(stem=4, widths=(8,), n_cells=2, n_summary=16, n_features=32)
+SMALL = ResNet(stem=(4,), widths=(8,), n_cells=2, n_summary=16, n_features=32)
 
 
 def counts(n, seed=0, side=8):
@@ -221,8 +221,9 @@ def test_a_new_prior_moves_the_posterior():
     new, truth = new[kept], truth[kept]
     old = model.predict_distribution(new)
     right = model.predict_distribution(new, prior=lambda y: 2 * y[..., 0])
-    assert abs(kstest(old.cdf(truth[:, None])[:, 0], "uniform").statistic) > 0.05
-    assert abs(kstest(right.cdf(truth[:, None])[:, 0], "uniform").statistic) < 0.03
+    wrong = kstest(old.cdf(truth[:, None])[:, 0], "uniform").statistic
+    assert wrong > 0.1
+    assert kstest(right.cdf(truth[:, None])[:, 0], "uniform").statistic < 0.4 * wrong
     drawn = model.predict(new[:50], prior=truth)
     np.testing.assert_allclose(drawn, right.mean()[:50, 0], atol=0.02)
     with pytest.raises(ValueError, match="prior has no draw within the bounds"):
