@@ -31,7 +31,7 @@ __all__ = ["HistogramHead", "QuantileHead"]
 LEVELS = (0.005, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.995)
 # of the logarithm of a width beside that of the start: beyond it is a collapse
 LARGEST_LOG = 8.0
-# of the range, beyond each bound, where the start is taken through a logarithm
+# of the range, beyond each bound, where the start is taken to the line
 MARGIN = 1e-3
 # of the probability beyond the outermost quantiles, before the rest goes evenly to the bounds
 HALVINGS = 8
@@ -138,6 +138,8 @@ class QuantileHead(Head):
 
     def distribution(self, output):
         edges, cdf = (to_numpy(one) for one in self._table(output.double()))
+        # 1 - (1 - y) may be a rounding less than y
+        edges = np.maximum.accumulate(edges, axis=-1)
         return PiecewiseDistribution(edges, np.broadcast_to(cdf, edges.shape))
 
     def point(self, output):
