@@ -1,5 +1,6 @@
 """Heads whose distributions are piecewise: quantiles and histograms, of each target alone."""
 
+import math
 from numbers import Integral, Real
 
 import numpy as np
@@ -30,10 +31,24 @@ __all__ = ["HistogramHead", "QuantileHead"]
 LEVELS = (0.005, 0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975, 0.995)
 # of the logarithm of a width beside that of the start: beyond it is a collapse
 LARGEST_LOG = 8.0
-# of the range, beyond each bound, where the start is taken through a logarithm
+# of the range, beyond each bound, where the start is taken to the line
 MARGIN = 1e-3
+# of the probability beyond the outermost quantiles, before the rest goes evenly to the bounds
+HALVINGS = 8
 # least step between two quantiles at the start
 LEAST_STEP = 1e-2
+
+
+def _tail(levels, values):
+    """Edges below the lowest quantile, and the CDF there: an exponential, within the bound at 0."""
+    halvings = torch.arange(HALVINGS, 0, -1, dtype=values.dtype, device=values.device)
+    lowest = values[..., :1]
+    scale = (values[..., 1:2] - lowest) / (levels[1] / levels[0]).log()
+    # as lowest - away far from the bound, and never beyond it
+    away = math.log(2) * halvings * scale
+    edges = lowest * (-away / lowest.clamp_min(1e-6)).exp()
+    pad = nn.functional.pad
+    return pad(edges, (1, 0)), pad(levels[0] * 0.5**halvings, (1, 0))
 
 
 class _Quantiles(nn.Module):
@@ -52,6 +67,7 @@ class _Quantiles(nn.Module):
         """Begin at quantiles (n_targets, n_levels) whatever the features."""
         z = from_unit(quantiles, MARGIN)
         steps = z.diff(dim=-1).clamp_min(LEAST_STEP).log()
+        steps = LARGEST_LOG * torch.atanh(steps / LARGEST_LOG)
         width = torch.zeros_like(z[:, :1])
         start = torch.cat([z[:, self.middle, None], width, steps], -1)
         self.linear.bias.copy_(start.flatten())
@@ -68,8 +84,8 @@ class _Quantiles(nn.Module):
 class QuantileHead(Head):
     """Quantiles of each target, which never cross: sums of positive steps, squeezed between the bounds.
 
-    Its loss is the pinball loss. Between two quantiles the CDF is linear, as it is from the outermost ones
-    to the bounds.
+    Its loss is the pinball loss. Between two quantiles the CDF is linear. Beyond the outermost it goes on as
+    an exponential through the last two; of that tail, the last part in 256 is even to the bound.
 
     Parameters
     ----------
@@ -92,8 +108,16 @@ class QuantileHead(Head):
         self.levels = levels
         self.weighting = weighting
 
-    def make_module(self, n_features, n_targets, targets=None):
+    def _levels(self):
         levels = check_levels(self.levels)
+        if len(levels) < 2:
+            raise ValueError(
+                f"levels={self.levels!r}; expected two or more: one is no distribution."
+            )
+        return levels
+
+    def make_module(self, n_features, n_targets, targets=None):
+        levels = self._levels()
         module = _Quantiles(n_features, n_targets, levels)
         if targets is not None:
             targets = check_targets(targets, n_targets).clamp(0.0, 1.0)
@@ -101,23 +125,27 @@ class QuantileHead(Head):
         return module
 
     def make_loss(self):
-        return PinballLoss(self.levels, self.weighting)
+        return PinballLoss(self._levels(), self.weighting)
+
+    def _table(self, output):
+        """Edges and the CDF at them, from bound to bound."""
+        levels = torch.as_tensor(self._levels(), dtype=output.dtype, device=output.device)
+        low, low_levels = _tail(levels, output)
+        # the upper tail is the lower one of 1 - y
+        high, high_levels = _tail(1 - levels.flip(-1), 1 - output.flip(-1))
+        edges = torch.cat([low, output, 1 - high.flip(-1)], -1)
+        return edges, torch.cat([low_levels, levels, 1 - high_levels.flip(-1)])
 
     def distribution(self, output):
-        return PiecewiseDistribution.from_quantiles(
-            check_levels(self.levels), to_numpy(output), low=0.0, high=1.0
-        )
+        edges, cdf = (to_numpy(one) for one in self._table(output.double()))
+        # 1 - (1 - y) may be a rounding less than y
+        edges = np.maximum.accumulate(edges, axis=-1)
+        return PiecewiseDistribution(edges, np.broadcast_to(cdf, edges.shape))
 
     def point(self, output):
-        levels = torch.as_tensor(
-            check_levels(self.levels), dtype=output.dtype, device=output.device
-        )
-        # the area under the quantiles, which go to the bounds at both ends
-        levels = nn.functional.pad(levels, (1, 0))
-        levels = nn.functional.pad(levels, (0, 1), value=1.0)
-        ends = nn.functional.pad(output, (1, 0))
-        ends = nn.functional.pad(ends, (0, 1), value=1.0)
-        return torch.trapezoid(ends, levels, dim=-1)
+        edges, cdf = self._table(output)
+        # the area under the quantiles
+        return torch.trapezoid(edges, cdf, dim=-1)
 
     def average(self, outputs):
         # quantiles are averaged, not probabilities: the mean of shifted distributions is no wider

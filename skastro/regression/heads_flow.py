@@ -24,6 +24,8 @@ MARGIN = 1e-4
 SLOPE = 1e-3
 # of the edges that a flow starts from: many equal targets would make bins without a width
 UNIFORM_PART = 0.02
+# standard deviations from the middle to the outermost inner edges of that start
+TAIL = 2.5
 # rows and draws that are taken through the flow at once
 BLOCK = 2**16
 
@@ -93,8 +95,7 @@ class Flows(NamedTuple):
         log_prob : Tensor of shape (..., n)
         """
         inside = y.clamp(0.0, 1.0) - 0.5
-        context = self.context.expand(*y.shape[:-1], -1)
-        _, log_slope = self.transform(context).call_and_ladj(inside)
+        _, log_slope = self.transform(self.context).call_and_ladj(inside)
         return log_slope - y.shape[-1] * math.log1p(2 * MARGIN)
 
     def at(self, u):
@@ -109,8 +110,7 @@ class Flows(NamedTuple):
         -------
         y : Tensor of shape (..., n, n_targets)
         """
-        context = self.context.expand(*u.shape[:-1], -1)
-        return self.transform(context).inv((1 + 2 * MARGIN) * (u - 0.5)) + 0.5
+        return self.transform(self.context).inv((1 + 2 * MARGIN) * (u - 0.5)) + 0.5
 
 
 class FlowLoss(nn.Module):
@@ -142,6 +142,17 @@ class FlowLoss(nn.Module):
         return -flows.log_prob(target)
 
 
+def _in_float64(flows):
+    """A copy: the inverse of a spline is the root of a parabola, which float32 may not find."""
+    context = flows.context.double()
+    return Flows(context, copy.deepcopy(flows.transform).to(context).eval())
+
+
+def _even_draws(n_targets, n_draws):
+    """Quasi-random points of the unit cube, (n_draws, 1, n_targets)."""
+    return qmc.Sobol(n_targets, rng=0).random(n_draws)[:, None]
+
+
 class FlowDistribution(SampleDistribution):
     """Distributions of flows.
 
@@ -165,22 +176,18 @@ class FlowDistribution(SampleDistribution):
     """
 
     def __init__(self, flows, n_draws):
-        # the inverse of a spline is the root of a parabola: not in float32
-        transform = copy.deepcopy(flows.transform).double().cpu().eval()
-        self.flows = Flows(flows.context.detach().double().cpu(), transform)
+        self.flows = _in_float64(Flows(flows.context.detach().cpu(), flows.transform))
         self.offset, self.scale = 0.0, 1.0
-        n_targets = transform.n_targets
-        u = qmc.Sobol(n_targets, rng=0).random(n_draws)
-        super().__init__(
-            self._at(np.broadcast_to(u[:, None], (n_draws, len(flows.context), n_targets)))
-        )
+        n_targets = flows.transform.n_targets
+        u = _even_draws(n_targets, n_draws)
+        super().__init__(self._at(np.broadcast_to(u, (n_draws, len(flows.context), n_targets))))
 
     @torch.inference_mode()
     def _at(self, u):
         """Draws (m, n, n_targets) of uniform variables, a block of rows at a time."""
         y = np.empty(u.shape)
         for rows in row_blocks(u.shape[1], len(u), BLOCK):
-            flows = Flows(self.flows.context[rows], self.flows.transform)
+            flows = self.flows._replace(context=self.flows.context[rows])
             y[:, rows] = flows.at(torch.tensor(u[:, rows])).numpy()
         return y
 
@@ -188,7 +195,7 @@ class FlowDistribution(SampleDistribution):
         new = copy.copy(self)
         one = super().__getitem__(rows)
         new._set(one.values, None)
-        new.flows = Flows(self.flows.context[rows], self.flows.transform)
+        new.flows = self.flows._replace(context=self.flows.context[rows])
         return new
 
     def rescaled(self, offset, scale):
@@ -207,7 +214,7 @@ class FlowDistribution(SampleDistribution):
         unit = (y - self.offset) / self.scale
         found = np.empty(y.shape[:-1])
         for rows in row_blocks(y.shape[-2], max(1, found.size // found.shape[-1]), BLOCK):
-            flows = Flows(self.flows.context[rows], self.flows.transform)
+            flows = self.flows._replace(context=self.flows.context[rows])
             found[..., rows] = flows.log_prob(torch.tensor(unit[..., rows, :])).numpy()
         found -= np.log(np.broadcast_to(self.scale, y.shape[-1:])).sum()
         return np.where(((unit < 0) | (unit > 1)).any(-1), -np.inf, found)
@@ -256,18 +263,21 @@ class _Transform(nn.Module):
     @torch.no_grad()
     def start(self, targets):
         """Begin at the distribution of each target alone, whatever the features."""
-        levels = torch.linspace(0, 1, self.n_bins + 1, dtype=targets.dtype)
-        edges = UNIFORM_PART * levels + (1 - UNIFORM_PART) * targets.quantile(levels, dim=0).T
+        # tails of their own, as of a normal distribution between its quantiles
+        inner = torch.linspace(-TAIL, TAIL, self.n_bins - 1, dtype=targets.dtype)
+        levels = nn.functional.pad(torch.special.ndtr(inner), (1, 1))
+        levels[-1] = 1.0
+        even = torch.linspace(0, 1, self.n_bins + 1, dtype=targets.dtype)
+        edges = UNIFORM_PART * even + (1 - UNIFORM_PART) * targets.quantile(levels, dim=0).T
         edges[:, 0], edges[:, -1] = 0.0, 1.0
-        widths = edges.diff(dim=-1)
-        logs = widths.log() - widths.log().mean(-1, keepdim=True)
+        widths, heights = edges.diff(dim=-1).log(), levels.diff().log().expand(len(edges), -1)
         # at an edge, the slope between those of its two bins
-        steep = -widths.log() - math.log(self.n_bins)
+        steep = heights - widths
         slopes = 0.5 * (steep[:, 1:] + steep[:, :-1])
         slopes = torch.cat([steep[:, :1], slopes, steep[:, -1:]], -1)
         numbers = [
-            _unsoftened(logs, -0.5 * math.log(SLOPE)),
-            torch.zeros_like(logs),
+            _unsoftened(widths - widths.mean(-1, keepdim=True), -0.5 * math.log(SLOPE)),
+            _unsoftened(heights - heights.mean(-1, keepdim=True), -0.5 * math.log(SLOPE)),
             _unsoftened(slopes, -math.log(SLOPE)),
         ]
         self.splines.transforms[0].hyper[-1].bias.copy_(torch.cat(numbers, -1).flatten())
@@ -281,14 +291,15 @@ class FlowHead(Head):
 
     Parameters
     ----------
-    n_transforms : int, default=3
+    n_transforms : int, default=2
         Each after the other, through the targets in one order and then in the other.
     n_bins : int, default=8
         Of each spline.
     hidden : tuple of int, default=(64, 64)
         Widths of the layers from the features to the splines.
-    n_draws : int, default=512
-        For the distribution of each target alone.
+    n_draws : int, default=256
+        Quasi-random draws from which the distribution of each target alone is known; the joint density
+        needs none. Best a power of 2.
 
     References
     ----------
@@ -297,11 +308,11 @@ class FlowHead(Head):
     Examples
     --------
     >>> from skastro.regression import FlowHead
-    >>> FlowHead(n_transforms=2).get_params()["n_bins"]
+    >>> FlowHead(n_transforms=1).get_params()["n_bins"]
     8
     """
 
-    def __init__(self, n_transforms=3, n_bins=8, hidden=(64, 64), n_draws=512):
+    def __init__(self, n_transforms=2, n_bins=8, hidden=(64, 64), n_draws=256):
         self.n_transforms = n_transforms
         self.n_bins = n_bins
         self.hidden = hidden
@@ -309,7 +320,7 @@ class FlowHead(Head):
 
     _parameter_constraints = {
         "n_transforms": [Interval(Integral, 1, None, closed="left")],
-        "n_bins": [Interval(Integral, 2, None, closed="left")],
+        "n_bins": [Interval(Integral, 3, None, closed="left")],
         "hidden": [tuple, list],
         "n_draws": [Interval(Integral, 2, None, closed="left")],
     }
@@ -330,6 +341,13 @@ class FlowHead(Head):
 
     def distribution(self, output):
         return FlowDistribution(output, self.n_draws)
+
+    def point(self, output):
+        flows = _in_float64(output)
+        u = torch.tensor(_even_draws(flows.transform.n_targets, self.n_draws)).to(flows.context)
+        blocks = row_blocks(len(flows.context), self.n_draws, BLOCK)
+        means = [flows._replace(context=flows.context[rows]).at(u).mean(0) for rows in blocks]
+        return torch.cat(means).to(output.context.dtype)
 
     def concatenate(self, outputs):
         return Flows(torch.cat([one.context for one in outputs]), outputs[0].transform)

@@ -107,21 +107,32 @@ def test_distributions_of_extreme_outputs_are_valid(head):
     with torch.inference_mode():
         one = head.distribution(module(features(5, 300.0)))
     q = one.quantile([0.005, 0.5, 0.995])
-    assert one.shape == (5, 2) and np.isfinite(q).all() and (np.diff(q, axis=0) >= 0).all()
+    assert one.shape == (5, 2) and (one.std() >= 0).all()
+    assert np.isfinite(q).all() and (np.diff(q, axis=0) >= 0).all()
 
 
-@every_distribution
+@pytest.mark.parametrize("head", named([*PARAMETRIC, QuantileHead(), HistogramHead()]))
 def test_training_begins_at_the_distribution_of_the_targets(head):
     y = skewed()
     with torch.inference_mode():
         one = head.distribution(build(head, y)(features(4, 0.0)))
-    # mixtures and few bins know the shape but roughly
-    assert np.abs(one.mean() - y.mean(0)).max() < 0.03
-    assert np.abs(one.std() / y.std(0) - 1).max() < (
-        0.35 if isinstance(head, QuantileHead) else 0.2
-    )
+    # mixtures have the moments, and their shape is their own
+    assert np.abs(one.mean() - y.mean(0)).max() < 0.02
+    assert np.abs(one.std() / y.std(0) - 1).max() < 0.1
     pit = one[np.zeros(len(y), int)].cdf(y)
     assert max(stats.kstest(u, "uniform").statistic for u in pit.T) < 0.1
+
+
+@every_distribution
+def test_point_is_the_mean_of_the_distribution(head):
+    module = build(head, skewed())
+    x = features(30).requires_grad_()
+    output = module(x)
+    found = head.point(output)
+    expected = head.distribution(output).mean()
+    np.testing.assert_allclose(found.detach().numpy(), expected, atol=2e-4)
+    found.sum().backward()
+    assert torch.isfinite(x.grad).all() and x.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
@@ -219,14 +230,14 @@ def test_recipes_are_cloned_and_pickled(head):
 def test_torch_and_numpy_are_left_alone(head):
     module = build(head, skewed())
     torch.manual_seed(3)
-    np.random.seed(3)
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    np.random.seed(3)  # noqa: NPY002
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     with torch.inference_mode():
         one = head.distribution(module(features(3)))
     first, second = one.sample(4, random_state=0), one.sample(4, random_state=0)
     assert np.array_equal(first, second) and first.shape == (4, 3, 2)
     assert torch.equal(before[0], torch.random.get_rng_state())
-    assert np.array_equal(before[1], np.random.get_state()[1])
+    assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
 @pytest.mark.parametrize("name", sorted(HEADS))
@@ -235,34 +246,43 @@ def test_heads_have_names(name):
 
 
 LEVELS = np.array([0.5, 0.68, 0.9, 0.95])
+SMALL_FLOW = FlowHead(n_transforms=1, hidden=(32,))
 
 
 @pytest.mark.parametrize(
-    "head",
-    named([GaussianHead(), MixtureHead(), QuantileHead(), HistogramHead(), FlowHead()]),
+    ("head", "noise", "near"),
+    [
+        (MixtureHead(), 0.15, 0.03),
+        (QuantileHead(), 0.15, 0.03),
+        (HistogramHead(), 0.15, 0.03),
+        pytest.param(SMALL_FLOW, 0.15, 0.03, marks=needs_zuko),
+        # no Gaussian is cut off as that posterior is, through the normal CDF either: 4 points there
+        (GaussianHead(), 0.15, 0.04),
+        (GaussianHead(), 0.05, 0.03),
+    ],
 )
-def test_posterior_cut_off_by_the_bounds(head):
-    x, y, _ = one_target(8000, 1)
-    fresh, truth, posterior = one_target(4000, 2)
+def test_posterior_cut_off_by_the_bounds(head, noise, near):
+    x, y, _ = one_target(8000, 1, noise)
+    fresh, truth, posterior = one_target(2000, 2, noise)
     one = head.distribution(Toy(head).fit(x, y).predict(fresh))
-    grid = np.linspace(-0.05, 1.05, 1101)
+    grid = np.linspace(-0.05, 1.05, 331)
     exact = crps_on_grid(posterior.cdf(grid[:, None, None]), truth, grid)
     found = crps_on_grid(one.cdf(grid[:, None, None]), truth, grid)
-    assert exact * 0.99 < found < exact * 1.02
-    u = one.cdf(truth)[:, 0]
-    covered = (np.abs(u[:, None] - 0.5) < LEVELS / 2).mean(0)
-    assert np.abs(covered - LEVELS).max() < 0.03
+    assert exact * 0.99 < found < exact * 1.03
+    covered = np.array([(np.abs(one.cdf(truth) - 0.5) < level / 2).mean() for level in LEVELS])
+    assert np.abs(covered - LEVELS).max() < near
 
 
-@pytest.mark.parametrize(("head", "near"), [
-    *((*p.values, 0.06) for p in named([MixtureHead()])),
-])  # fmt: skip
-def test_joint_posterior_of_two_targets(head, near):
-    x, y, _ = two_targets(8000, 1)
-    fresh, truth, exact = two_targets(4000, 2)
-    one = head.distribution(Toy(head, max_epochs=20).fit(x, y).predict(fresh))
-    # in nats; apart, the two targets would lose 0.9
-    assert -0.02 < (exact - one.log_prob(truth)).mean() < near
+@pytest.mark.parametrize(
+    "head", named([GaussianHead(), MixtureHead(), SMALL_FLOW]),
+)  # fmt: skip
+def test_joint_posterior_of_two_targets(head):
+    x, y, _, _ = two_targets(6000, 1)
+    fresh, truth, exact, apart = two_targets(2000, 2)
+    one = head.distribution(Toy(head).fit(x, y).predict(fresh))
+    # in nats
+    lost, if_independent = (exact - one.log_prob(truth)).mean(), (exact - apart).mean()
+    assert -0.02 < lost < 0.12 < 0.3 * if_independent
 
 
 @pytest.mark.parametrize(

@@ -38,25 +38,30 @@ class Toy(NetEstimator):
             return self.net_.module_(torch.tensor(X, dtype=torch.float32))
 
 
-def one_target(n, seed):
+def one_target(n, seed, noise=NOISE):
     """y uniform between 0 and 1, x = y + noise: rows x, y and the posterior, cut off at the bounds."""
     rng = np.random.default_rng(seed)
     y = rng.uniform(size=(n, 1))
-    x = y + NOISE * rng.normal(size=(n, 1))
-    return x, y, stats.truncnorm(-x / NOISE, (1 - x) / NOISE, x, NOISE)
+    x = y + noise * rng.normal(size=(n, 1))
+    return x, y, stats.truncnorm(-x / noise, (1 - x) / noise, x, noise)
 
 
 def two_targets(n, seed):
-    """y uniform in the unit square, x = y_1 + y_2 + noise: rows, and the log posterior at the truth."""
+    """y uniform in the unit square, x = y_1 + y_2 + noise.
+
+    Rows x, y and the logarithms of two densities at y: the posterior, and the product of its two marginals.
+    """
     rng = np.random.default_rng(seed)
     y = rng.uniform(size=(n, 2))
     x = y.sum(1, keepdims=True) + NOISE * rng.normal(size=(n, 1))
-    u = (np.arange(200) + 0.5) / 200
     # of the sum of two uniform numbers: a triangle
     sums = (np.arange(400) + 0.5) / 200
     triangle = np.minimum(sums, 2 - sums)
-    evidence = (stats.norm.pdf(x, sums, NOISE) * triangle).sum(1) / 200
-    return x, y, stats.norm.logpdf(x[:, 0], y.sum(1), NOISE) - np.log(evidence)
+    evidence = np.log((stats.norm.pdf(x, sums, NOISE) * triangle).sum(1) / 200)
+    joint = stats.norm.logpdf(x[:, 0], y.sum(1), NOISE) - evidence
+    # the other target integrated over
+    one = stats.norm.cdf((x - y) / NOISE) - stats.norm.cdf((x - y - 1) / NOISE)
+    return x, y, joint, np.log(one).sum(1) - 2 * evidence
 
 
 def crps_on_grid(cdf, y, grid):
