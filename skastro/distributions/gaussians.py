@@ -219,7 +219,7 @@ class GaussianMixtureDistribution(Distribution):
         return total
 
     def crps(self, y):
-        """Continuous ranked probability score of each target, exact [1]_: as in `Distribution`."""
+        """Continuous ranked probability score of each target, exact: as in `Distribution`."""
         to_truth = self._mix(y, lambda t, std: _absolute_mean(std * t, std))
         return to_truth - 0.5 * self._pairs(_absolute_mean)
 

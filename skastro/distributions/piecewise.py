@@ -278,7 +278,7 @@ class PiecewiseDistribution(Distribution):
         return np.where(width > 0, mass / np.where(width > 0, width, 1), step)
 
     def crps(self, y):
-        """Continuous ranked probability score of each target, exact [1]_: as in `Distribution`."""
+        """Continuous ranked probability score of each target, exact: as in `Distribution`."""
         y = check_values(y, self.shape)
         f, width = self._cdf, np.diff(self.edges)
         # the integral of F ** 2 everywhere, and of 1 - 2 F above y

@@ -4,6 +4,8 @@ import pickle
 
 import numpy as np
 
+from skastro.distributions import GaussianMixtureDistribution
+
 
 def fine_grid(distribution, n_points=40_001):
     """A grid (n_points, n, n_targets) from end to end."""
@@ -123,3 +125,17 @@ def check_refusals(distribution):
         distribution.rescaled(np.full(n_targets, np.nan), np.ones(n_targets))
     with pytest.raises(ValueError, match=f"expected {n_targets} finite numbers"):
         distribution.rescaled(np.zeros(n_targets), np.ones(n_targets + 1))
+
+
+def gaussian(mean, std):
+    """One Gaussian a row and target, targets independent."""
+    mean, std = np.broadcast_arrays(np.asarray(mean, float), np.asarray(std, float))
+    covariance = np.square(std)[:, None, :, None] * np.eye(mean.shape[1])
+    return GaussianMixtureDistribution(np.ones((len(mean), 1)), mean[:, None], covariance)
+
+
+def case(n=2000, widen=1.0, seed=0):
+    """Truth, and Gaussians `widen` times as wide as they should be."""
+    rng = np.random.default_rng(seed)
+    mean, std = rng.normal(size=(n, 2)), rng.uniform(0.5, 2, size=(n, 2))
+    return mean + std * rng.normal(size=(n, 2)), gaussian(mean, widen * std)
