@@ -5,6 +5,8 @@ from skastro.displays.cube import CubeDisplay
 from skastro.displays.denoiser import DenoiserDisplay
 from skastro.displays.error_quantiles import ErrorQuantilesDisplay
 from skastro.displays.pit import PITDisplay
+from skastro.displays.prediction import PredictionDisplay
+from skastro.displays.saliency import SaliencyDisplay
 from skastro.displays.separation import SeparationDisplay
 from skastro.displays.statistics import StatisticsDisplay
 from skastro.displays.synthesis import SynthesisDisplay
@@ -16,6 +18,8 @@ __all__ = [
     "DenoiserDisplay",
     "ErrorQuantilesDisplay",
     "PITDisplay",
+    "PredictionDisplay",
+    "SaliencyDisplay",
     "SeparationDisplay",
     "StatisticsDisplay",
     "SynthesisDisplay",
