@@ -4,6 +4,7 @@ from skastro.displays.coverage import CoverageDisplay
 from skastro.displays.cube import CubeDisplay
 from skastro.displays.denoiser import DenoiserDisplay
 from skastro.displays.error_quantiles import ErrorQuantilesDisplay
+from skastro.displays.pdf import PDFDisplay
 from skastro.displays.pit import PITDisplay
 from skastro.displays.prediction import PredictionDisplay
 from skastro.displays.saliency import SaliencyDisplay
@@ -17,6 +18,7 @@ __all__ = [
     "CubeDisplay",
     "DenoiserDisplay",
     "ErrorQuantilesDisplay",
+    "PDFDisplay",
     "PITDisplay",
     "PredictionDisplay",
     "SaliencyDisplay",

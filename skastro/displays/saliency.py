@@ -247,8 +247,8 @@ class SaliencyDisplay:
             mappable = ScalarMappable(picture.norm, picture.cmap)
         unit = f" [{self.unit}]" if self.unit else ""
         self.colorbar_ = figure.colorbar(
-            mappable, ax=list(self.axes_["saliency"].ravel()), pad=0.01, aspect=22 * (2 * n_rows - 1), extend="both",
-            label=f"contribution of a pixel to\n{self.target_name}{unit}",
+            mappable, ax=list(self.axes_["saliency"].ravel()), pad=0.01, extend="both",
+            aspect=22 * (2 * n_rows - 1), label=f"contribution of a pixel to\n{self.target_name}{unit}",
         )  # fmt: skip
         return self
 
