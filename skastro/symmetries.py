@@ -71,5 +71,6 @@ def turn_at_random(tensors, n_symmetries, generator):
     parts = [tensor.tensor_split(min(m, n)) for tensor in tensors]
     order = [which[(first + i) % m] for i in range(min(m, n))]
     return [
-        torch.cat([turn(part, numbers[k]) for part, k in zip(group, order, strict=True)]) for group in parts
+        torch.cat([turn(part, numbers[k]) for part, k in zip(group, order, strict=True)])
+        for group in parts
     ]

@@ -6,34 +6,28 @@ import numpy as np
 import torch
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import NetEstimator, draw_seed, row_blocks
 from skastro.distributions import PooledDistribution, RecalibratedDistribution, reweighted
-from skastro.images import check_images
-from skastro.recipes import copy_recipe
 from skastro.regression.calibration import fit_maps
-from skastro.regression.heads import Head, resolve_head
-from skastro.regression.inception import Inception
+from skastro.regression.heads import Head, PointHead
+from skastro.regression.inputs import NETWORKS, RegressionInputs
 from skastro.regression.members import Members, MembersLoss
-from skastro.regression.networks import MLP, PlainCNN, ResNet
-from skastro.regression.pixels import InputScaler
 from skastro.regression.posterior_predictions import DistributionRegressorMixin
-from skastro.regression.priors import prior_ratio, training_density
-from skastro.regression.residuals import ResidualDistribution
+from skastro.regression.priors import prior_ratio
+from skastro.regression.residuals import residual_distribution
 from skastro.regression.saliency import integrated_gradients
-from skastro.regression.targets import learn_bounds, outside, read_bounds
-from skastro.symmetries import symmetries, turn, turn_at_random
-from skastro.validation import check_targets, split_unit
+from skastro.symmetries import turn
+from skastro.validation import split_unit
 
 __all__ = ["ParamRegressor"]
 
-NETWORKS = {"resnet": ResNet, "cnn": PlainCNN, "inception": Inception, "mlp": MLP}
 # Numbers of a network at work for each number of an image.
 OVERHEAD = 96
 
 
-class ParamRegressor(DistributionRegressorMixin, NetEstimator):
+class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator):
     """Infer parameters from images or tables, with error bars, by a neural network.
 
     What is predicted is a distribution over the targets for each row, of the kind of `head`; means,
@@ -48,9 +42,9 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
         or "mlp", by the dimension of `X`. A recipe: called with `n_channels`, `image_shape` and `n_extra`
         it returns a module with an attribute `n_features`.
     head : str or Head, default="quantile"
-        "point", "gaussian", "quantile", "histogram", "mixture", "flow", or one of `PointHead`, `GaussianHead`,
-        `QuantileHead`, `HistogramHead`, `MixtureHead`, `FlowHead` with parameters of its own. With "point"
-        the distribution is that of the errors on held-out rows.
+        "point", "gaussian", "quantile", "histogram", "mixture", "flow", or one of `PointHead`,
+        `GaussianHead`, `QuantileHead`, `HistogramHead`, `MixtureHead`, `FlowHead` with parameters of its own.
+        With "point" the distribution is that of the errors on held-out rows.
     scaling : {"auto", "asinh", "sqrt", "max"} or None, default="auto"
         Of pixels. "asinh": of the flux over the robust noise of its channel. "sqrt": for counts, whose noise
         it makes the same everywhere. "max": each image over its maximum. "auto": "sqrt" for counts (integers
@@ -80,7 +74,8 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
     schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
         Of the learning rate.
     validation_fraction : float or None, default=0.1
-        Part of the rows held out to choose the best epoch, to recalibrate and, for "point", to measure errors.
+        Part of the rows held out to choose the best epoch, to recalibrate and, for "point", to measure the
+        errors.
     patience : int or None, default=None
         Stop after so many epochs without a better loss. None: never.
     warm_start : bool, default=False
@@ -230,8 +225,8 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
         Raises
         ------
         ValueError
-            Wrong shapes, NaN or infinity (but for pixels with `missing="mask"`), targets outside their bounds,
-            images that are all the same number, fewer than two rows; `recalibrate` without
+            Wrong shapes, NaN or infinity (but for pixels with `missing="mask"`), targets outside their
+            bounds, images that are all the same number, fewer than two rows; `recalibrate` without
             `validation_fraction`.
         """
         anew = not (self.warm_start and hasattr(self, "net_"))
@@ -265,152 +260,15 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
         self._measure_errors(inputs, y, rows[1])
         return self
 
-    def _read(self, X, anew):
-        """Images (n, n_channels, h, w) or a table (n, n_features)."""
-        table = self.image_shape_ == () if not anew else self._wants_table(X)
-        least = 2 if anew else 1
-        if table:
-            X, unit = split_unit(X, "X", None if anew else self.input_unit_)
-            X = validate_data(self, X, reset=anew, dtype=np.dtype(self.dtype), ensure_min_samples=least)
-            if anew:
-                self.input_unit_, self.image_shape_ = unit, ()
-            return X
-        images, info = check_images(
-            X,
-            dtype=np.dtype(self.dtype),
-            n_channels=None if anew else self.n_channels_in_,
-            unit=None if anew else self.input_unit_,
-        )
-        if self.missing == "error" and np.isnan(images).any():
-            row, channel = np.argwhere(np.isnan(images))[0][:2]
-            raise ValueError(
-                f"X contains NaN in image {row}, channel {channel}; expected finite pixels, or missing='mask'."
-            )
-        if anew:
-            if len(images) < 2:
-                raise ValueError("X has 1 image (n_samples=1); expected at least 2 to learn from.")
-            if np.nanmin(images) == np.nanmax(images):
-                raise ValueError(
-                    f"X is constant, at {np.nanmin(images):.6g}; expected images that vary."
-                )
-            self.input_unit_ = None if info.unit is None else info.unit.to_string()
-            self.n_channels_in_, self.image_shape_ = images.shape[1], images.shape[2:]
-        elif self.fixed_size_ and images.shape[2:] != self.image_shape_:
-            raise ValueError(
-                f"X has images of {images.shape[2:]} pixels; expected {self.image_shape_}, as in fit, for "
-                f"{self.recipe_}."
-            )
-        return images
-
-    def _wants_table(self, X):
-        if isinstance(self.network, str) and self.network != "auto":
-            return self.network == "mlp"
-        if isinstance(self.network, MLP):
-            return True
-        return not hasattr(X, "shape") and np.ndim(X) < 3 or len(getattr(X, "shape", (0, 0, 0))) < 3
-
-    def _read_extra(self, extra, n, anew):
-        wanted = None if anew else self.n_extra_
-        if extra is None:
-            if wanted:
-                raise ValueError(f"extra=None; expected {wanted} side column(s), as in fit.")
-            self.n_extra_ = 0
-            return None
-        values = np.asarray(getattr(extra, "value", extra), dtype=float)
-        if values.ndim == 1:
-            values = values[:, None]
-        if values.ndim != 2 or len(values) != n or (wanted is not None and values.shape[1] != wanted):
-            columns = "n_extra" if wanted is None else wanted
-            raise ValueError(f"extra has shape {values.shape}; expected ({n}, {columns}).")
-        if not np.isfinite(values).all():
-            row, column = np.argwhere(~np.isfinite(values))[0]
-            raise ValueError(
-                f"extra has {values[row, column]} at row {row}, column {column}; expected finite numbers."
-            )
-        self.n_extra_ = values.shape[1]
-        return values
-
-    def _read_targets(self, y, X, sample_weight, anew):
-        y, info = check_targets(y, n_samples=len(X))
-        if np.isnan(y).any():
-            row, column = np.argwhere(np.isnan(y))[0]
-            raise ValueError(
-                f"Input y contains NaN at row {row}, target {column}; expected finite numbers."
-            )
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X[:, 0], dtype=float, ensure_non_negative=True)
-            if not weight.any():
-                raise ValueError("sample_weight is 0 for all rows; expected some positive.")
-            weight = (weight / weight.mean())[:, None]
-        if not anew:
-            if y.shape[1] != self.n_targets_:
-                raise ValueError(
-                    f"y has {y.shape[1]} target(s); expected {self.n_targets_}, as in the first fit."
-                )
-            given = self.bounds_
-        else:
-            self.target_names_, self.target_ndim_, self.target_unit_ = info.names, info.ndim, info.unit
-            self.n_targets_ = y.shape[1]
-            self.given_bounds_ = given = (
-                None
-                if self.target_bounds is None
-                else read_bounds(self.target_bounds, y.shape[1], info.names)
-            )
-        if given is not None and (place := outside(y, given)) is not None:
-            row, target = place
-            low, high = given[target]
-            raise ValueError(
-                f"y is {y[place]:.6g} at row {row}, target {target}; expected values within its bounds "
-                f"({low:.6g}, {high:.6g})."
-            )
-        return y, weight
-
-    def _learn_scales(self, X, y, extra):
-        kind = self.scaling if self.image_shape_ or self.scaling != "auto" else None
-        self.scaler_ = InputScaler(kind, self.missing if self.image_shape_ else "error").fit(X)
-        self.bounds_ = learn_bounds(y, self.given_bounds_)
-        self.training_density_ = training_density(y, self.bounds_)
-        self.extra_center_ = self.extra_scale_ = None
-        if extra is not None:
-            self.extra_center_ = extra.mean(axis=0)
-            spread = extra.std(axis=0)
-            self.extra_scale_ = np.where(spread > 0, spread, 1.0)
-        self.recipe_, self.head_ = self._recipe(), resolve_head(self.head)
-        self.fixed_size_ = not isinstance(self.recipe_, ResNet)
-        self.turns_ = symmetries(self.augment, *self.image_shape_) if self.image_shape_ else (0,)
-
-    def _recipe(self):
-        if not isinstance(self.network, str):
-            return copy_recipe(self.network)
-        name = self.network
-        if name == "auto":
-            name = "resnet" if self.image_shape_ else "mlp"
-        return NETWORKS[name]()
-
-    @property
-    def _n_turns(self):
-        return len(self.turns_)
-
-    def _turn_batch(self, inputs, targets, generator):
-        if torch.is_tensor(inputs):
-            return turn_at_random([inputs], self.turns_, generator)[0], targets
-        return inputs | {"x": turn_at_random([inputs["x"]], self.turns_, generator)[0]}, targets
-
-    def _inputs(self, X, extra):
-        x = torch.from_numpy(np.ascontiguousarray(self.scaler_.transform(X)))
-        if extra is None:
-            return x
-        side = ((extra - self.extra_center_) / self.extra_scale_).astype(self.dtype)
-        return {"x": x, "extra": torch.from_numpy(side)}
-
     def _make_module(self):
         if self.image_shape_:
             n_channels = self.n_channels_in_ * (2 if self.scaler_.blank_ else 1)
         else:
             n_channels = self.n_features_in_
         bodies = [
-            self.recipe_(n_channels=n_channels, image_shape=self.image_shape_, n_extra=self.n_extra_)
+            self.recipe_(
+                n_channels=n_channels, image_shape=self.image_shape_, n_extra=self.n_extra_
+            )
             for _ in range(self.n_members)
         ]
         heads = [self.head_.make_module(body.n_features, self.n_targets_) for body in bodies]
@@ -430,7 +288,11 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
         self.residuals_ = self.calibration_ = None
         if rows is None:
             return
-        held = {key: value[rows] for key, value in inputs.items()} if isinstance(inputs, dict) else inputs[rows]
+        held = (
+            {key: value[rows] for key, value in inputs.items()}
+            if isinstance(inputs, dict)
+            else inputs[rows]
+        )
         outputs = self._outputs(held)
         if self.head_.distribution(outputs[0]) is None:
             low, high = self.bounds_.T
@@ -465,7 +327,7 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
                     "validation_fraction=None with head='point'; expected a fraction of held-out rows, whose "
                     "errors are the error bars."
                 )
-            found = [ResidualDistribution(self._points(outputs), self.residuals_)]
+            found = [residual_distribution(self._points(outputs), self.residuals_)]
         pooled = found[0] if len(found) == 1 else PooledDistribution(found)
         low, high = self.bounds_.T
         return pooled.rescaled(low, high - low)
@@ -506,6 +368,67 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
             ratio = prior_ratio(prior, self.training_density_, self.bounds_)
             distribution = reweighted(distribution, ratio, random_state=0)
         return distribution
+
+    def predict(self, X, *, point="mean", extra=None, prior=None):
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, h, w), (n, n_channels, h, w) or (n, n_features)
+        point : {"mean", "median", "mode"}, default="mean"
+            Of the distribution of each target alone. With the head "point", "mean" is its number.
+        extra, prior
+            As in `predict_distribution`.
+
+        Returns
+        -------
+        y : ndarray or Quantity of shape (n,) or (n, n_targets)
+
+        Raises
+        ------
+        ValueError
+            Another `point`; else as `predict_distribution`.
+        """
+        check_is_fitted(self)
+        plain = point == "mean" and prior is None and self.calibration_ is None
+        if plain and isinstance(self.head_, PointHead):
+            X = self._read(X, anew=False)
+            outputs = self._outputs(self._inputs(X, self._read_extra(extra, len(X), anew=False)))
+            low, high = self.bounds_.T
+            return self._as_targets(low + (high - low) * self._points(outputs))
+        return super().predict(X, point=point, extra=extra, prior=prior)
+
+    def log_prob(self, X, y, *, extra=None, prior=None):
+        """Logarithm of the predicted density at given targets, all targets together.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, h, w), (n, n_channels, h, w) or (n, n_features)
+        y : array-like or Quantity of shape (n,) or (n, n_targets)
+        extra, prior
+            As in `predict_distribution`.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n,)
+            Of the density in the unit of the targets of `fit`.
+        """
+        return super().log_prob(X, self._in_unit(y, "y"), extra=extra, prior=prior)
+
+    def _on_grid(self, method, X, grid, context):
+        return super()._on_grid(method, X, self._in_unit(grid, "grid"), context)
+
+    def _in_unit(self, values, name):
+        check_is_fitted(self)
+        return split_unit(values, name, self.target_unit_)[0]
+
+    def _as_targets(self, values):
+        values = super()._as_targets(values)
+        if self.target_unit_ is None:
+            return values
+        from astropy.units import Unit
+
+        return values * Unit(self.target_unit_)
 
     def saliency(self, X, extra=None, target=0, n_steps=32):
         """Which pixels, or columns, a prediction comes from: integrated gradients.
@@ -569,7 +492,6 @@ class ParamRegressor(DistributionRegressorMixin, NetEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        table = self.network == "mlp" or isinstance(self.network, MLP) or self.network == "auto"
-        tags.input_tags.two_d_array = bool(table)
+        tags.input_tags.two_d_array = self._may_take_tables()
         tags.input_tags.three_d_array = True
         return tags

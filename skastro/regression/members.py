@@ -44,4 +44,6 @@ class MembersLoss(nn.Module):
     def forward(self, outputs, target):
         """Loss (n, 1) of the outputs of each member and targets (n, n_targets)."""
         losses = (self.loss(output, target) for output in outputs)
-        return sum(one.reshape(len(target), -1).mean(1, keepdim=True) for one in losses) / len(outputs)
+        return sum(one.reshape(len(target), -1).mean(1, keepdim=True) for one in losses) / len(
+            outputs
+        )

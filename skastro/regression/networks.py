@@ -12,7 +12,7 @@ __all__ = ["MLP", "MLPModule", "PlainCNN", "PlainCNNModule", "ResNet", "ResNetMo
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions whose sum with the input is the output; at the start, nearly the input.
+    """Two convolutions whose sum with the input is the output; at the start, the input itself.
 
     Parameters
     ----------
@@ -22,14 +22,16 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width):
         super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        # in place of a batch normalisation, which costs as much as the convolutions
-        self.gain = nn.Parameter(torch.tensor(0.2))
+        self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(width)
+        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(width)
+        nn.init.zeros_(self.second_norm.weight)
 
     def forward(self, x):
         """Maps of the shape of `x`, (n, width, h, w)."""
-        return x + self.gain * self.second(torch.relu(self.first(torch.relu(x))))
+        inner = torch.relu(self.first_norm(self.first(x)))
+        return torch.relu(x + self.second_norm(self.second(inner)))
 
 
 class CellPooling(nn.Module):
@@ -63,8 +65,8 @@ class ResNetModule(nn.Module):
         Not used: any size will do, also after training.
     n_extra : int, default=0
         Side columns.
-    stem : int, default=16
-        Channels of a convolution of 5 x 5 pixels at full resolution.
+    stem : sequence of int, default=(16, 16)
+        Channels of convolutions of 3 x 3 pixels at full resolution: single pixels tell of faint sources.
     widths : sequence of int, default=(24, 48, 64)
         Channels after each halving of the resolution, with a residual block each.
     n_cells : int, default=8
@@ -85,22 +87,27 @@ class ResNetModule(nn.Module):
     """
 
     def __init__(
-        self, n_channels, image_shape=None, n_extra=0, *, stem=16, widths=(24, 48, 64), n_cells=8,
+        self, n_channels, image_shape=None, n_extra=0, *, stem=(16, 16), widths=(24, 48, 64), n_cells=8,
         n_summary=96, n_features=256, dropout=0.0,
     ):  # fmt: skip
         super().__init__()
         self.n_features = n_features
-        self.stem = nn.Sequential(nn.Conv2d(n_channels, stem, 5, padding=2), nn.ReLU())
-        self.levels, channels = nn.ModuleList(), [stem]
+        layers, below = [], n_channels
+        for width in stem:
+            # without normalisation, which costs as much as a convolution where the maps are largest
+            layers += [nn.Conv2d(below, width, 3, padding=1), nn.ReLU()]
+            below = width
+        self.stem = nn.Sequential(*layers)
+        self.levels, channels = nn.ModuleList(), [below]
         for width in widths:
-            halving = nn.Conv2d(channels[-1], width, 2, 2)
-            self.levels.append(nn.Sequential(halving, ResidualBlock(width)))
+            halving = nn.Conv2d(channels[-1], width, 2, 2, bias=False)
+            self.levels.append(
+                nn.Sequential(halving, nn.BatchNorm2d(width), nn.ReLU(), ResidualBlock(width))
+            )
             channels.append(width)
         self.pooling = CellPooling(n_cells)
-        sizes = [n_cells**2 * n for n in channels]
-        self.norms = nn.ModuleList(nn.BatchNorm1d(size) for size in sizes)
-        self.summaries = nn.ModuleList(nn.Linear(size, n_summary) for size in sizes)
-        n_in = n_summary * len(channels)
+        self.summaries = nn.ModuleList(nn.Linear(n_cells**2 * n, n_summary) for n in channels)
+        n_in = n_summary * len(channels) + channels[-1]
         self.mixing = nn.Sequential(
             nn.BatchNorm1d(n_in), nn.Dropout(dropout), nn.Linear(n_in, n_features), nn.ReLU(),
             nn.Dropout(dropout),
@@ -111,18 +118,14 @@ class ResNetModule(nn.Module):
     def forward(self, x, extra=None):
         """Features (n, n_features) of images (n, n_channels, h, w) and side columns (n, n_extra)."""
         maps = self.stem(x.contiguous(memory_format=torch.channels_last))
-        found = [maps]
-        for level in self.levels:
+        parts = [self.summaries[0](self.pooling(maps))]
+        for level, summary in zip(self.levels, self.summaries[1:], strict=True):
             if min(maps.shape[-2:]) < 2:
-                # too small to be halved: one pixel is its own average
-                maps = nn.functional.interpolate(maps, size=(2, 2))
+                # too small to be halved: a pixel is its own average
+                maps = nn.functional.interpolate(maps, scale_factor=2)
             maps = level(maps)
-            found.append(torch.relu(maps))
-        parts = [
-            summary(norm(self.pooling(one)))
-            for one, norm, summary in zip(found, self.norms, self.summaries, strict=True)
-        ]
-        features = self.mixing(torch.cat(parts, 1))
+            parts.append(summary(self.pooling(maps)))
+        features = self.mixing(torch.cat([*parts, maps.mean((2, 3))], 1))
         if self.side is not None:
             features = self.last(features + self.side(extra))
         return features
@@ -133,7 +136,7 @@ class ResNet(BaseEstimator):
 
     Parameters
     ----------
-    stem : int, default=16
+    stem : sequence of int, default=(16, 16)
     widths : sequence of int, default=(24, 48, 64)
     n_cells : int, default=8
     n_summary : int, default=96
@@ -150,7 +153,13 @@ class ResNet(BaseEstimator):
     """
 
     def __init__(
-        self, stem=16, widths=(24, 48, 64), n_cells=8, n_summary=96, n_features=256, dropout=0.0
+        self,
+        stem=(16, 16),
+        widths=(24, 48, 64),
+        n_cells=8,
+        n_summary=96,
+        n_features=256,
+        dropout=0.0,
     ):
         self.stem = stem
         self.widths = widths
@@ -188,7 +197,14 @@ class PlainCNNModule(nn.Module):
     """
 
     def __init__(
-        self, n_channels, image_shape, n_extra=0, *, widths=(32, 64, 128), n_features=128, dropout=0.0
+        self,
+        n_channels,
+        image_shape,
+        n_extra=0,
+        *,
+        widths=(32, 64, 128),
+        n_features=128,
+        dropout=0.0,
     ):
         super().__init__()
         self.n_features = n_features

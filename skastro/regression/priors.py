@@ -63,7 +63,7 @@ def prior_ratio(prior, density, bounds):
         other = training_density(draws[inside], bounds)
 
         def wanted(y):
-            return other.pdf(y).prod(axis=-1)
+            return _density(other, y)
 
     else:
 
@@ -73,8 +73,9 @@ def prior_ratio(prior, density, bounds):
             return value[..., 0] if value.shape == y.shape else value
 
     def ratio(y):
-        trained = density.pdf(y).prod(axis=-1)
-        value = wanted(y)
+        trained = _density(density, y)
+        # a little beyond the bounds a prior may not know what to say
+        value = wanted(np.clip(y, bounds[:, 0], bounds[:, 1]))
         if value.shape != trained.shape or not np.isfinite(value).all() or (value < 0).any():
             raise ValueError(
                 f"prior gives values of shape {value.shape} for targets {y.shape}; expected finite ones of "
@@ -83,3 +84,9 @@ def prior_ratio(prior, density, bounds):
         return np.where(trained > 0, value / np.where(trained > 0, trained, 1.0), 0.0)
 
     return ratio
+
+
+def _density(one, y):
+    """Joint density of the only row of a distribution at targets (..., n_targets)."""
+    flat = y.reshape(-1, 1, y.shape[-1])
+    return one.pdf(flat).prod(axis=-1).reshape(y.shape[:-1])

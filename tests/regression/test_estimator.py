@@ -8,12 +8,11 @@ from astropy import units as u
 from scipy.stats import kstest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skastro import io
-from skastro.distribution_metrics import crps, interval_coverage
 from skastro.regression import (
     MLP,
     HistogramHead,
@@ -24,8 +23,19 @@ from skastro.regression import (
     ResNet,
 )
 
+
+def crps(y, distribution):
+    return distribution.crps(np.reshape(y, distribution.shape)).mean()
+
+
+def coverage(y, distribution, level):
+    """Fraction of targets within central intervals."""
+    pit = distribution.cdf(np.reshape(y, distribution.shape))
+    return np.mean(np.abs(pit - 0.5) < 0.5 * level)
+
+
 HEAD_NAMES = ["point", "gaussian", "quantile", "histogram", "mixture"]
-SMALL = ResNet(stem=4, widths=(8,), n_cells=2, n_summary=16, n_features=32)
+SMALL = ResNet(stem=(4,), widths=(8,), n_cells=2, n_summary=16, n_features=32)
 
 
 def counts(n, seed=0, side=8):
@@ -56,9 +66,9 @@ def model():
 
 def test_images_give_what_a_sum_of_counts_gives():
     images, rate = counts(1500)
-    model = ParamRegressor(
-        SMALL, target_bounds=(1, 10), max_epochs=15, random_state=0
-    ).fit(images[:1000], rate[:1000])
+    model = ParamRegressor(SMALL, target_bounds=(1, 10), max_epochs=15, random_state=0).fit(
+        images[:1000], rate[:1000]
+    )
     found = model.predict(images[1000:])
     # the mean of 32 counts is the best there is
     best = np.stack([images[1000:, :, :4].mean((1, 2)), images[1000:, :, 4:].mean((1, 2))], 1)
@@ -70,7 +80,12 @@ def test_images_give_what_a_sum_of_counts_gives():
 def test_a_head_finds_the_posterior_of_a_closed_form(head):
     X, y = noisy_table(4000)
     model = ParamRegressor(
-        MLP(hidden=(32, 32)), head=head, target_bounds=(0, 1), max_epochs=25, lr=5e-3, random_state=0
+        MLP(hidden=(32, 32)),
+        head=head,
+        target_bounds=(0, 1),
+        max_epochs=25,
+        lr=5e-3,
+        random_state=0,
     ).fit(X[:3000], y[:3000])
     distribution = model.predict_distribution(X[3000:])
     from scipy.stats import truncnorm
@@ -79,13 +94,12 @@ def test_a_head_finds_the_posterior_of_a_closed_form(head):
     exact = truncnorm((0 - mean) / sigma, (1 - mean) / sigma, mean, sigma)
     draws = exact.ppf(np.linspace(0.005, 0.995, 100)[:, None])
     best = np.mean(
-        np.abs(draws - y[3000:]).mean(0)
-        - 0.5 * np.abs(draws[:, None] - draws[None]).mean((0, 1))
+        np.abs(draws - y[3000:]).mean(0) - 0.5 * np.abs(draws[:, None] - draws[None]).mean((0, 1))
     )
     # a point head knows one spread of errors for all rows
     assert crps(y[3000:], distribution) < (1.12 if head == "point" else 1.05) * best
-    for level, inside in zip((0.5, 0.68, 0.9), interval_coverage(y[3000:], distribution, (0.5, 0.68, 0.9)), strict=True):
-        assert abs(np.mean(inside) - level) < 0.06
+    for level in (0.5, 0.68, 0.9):
+        assert abs(coverage(y[3000:], distribution, level) - level) < 0.06
 
 
 def test_shapes_of_all_answers(model):
@@ -130,11 +144,11 @@ def _seed(random_state):
 def test_the_same_seed_gives_the_same_and_leaves_global_state_alone():
     images, _ = counts(5, seed=3)
     torch.manual_seed(5)
-    np.random.seed(5)
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    np.random.seed(5)  # noqa: NPY002
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     one, two = fitted(augment="flips"), fitted(augment="flips")
     assert torch.equal(before[0], torch.random.get_rng_state())
-    np.testing.assert_array_equal(before[1], np.random.get_state()[1])
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
     np.testing.assert_array_equal(one.predict(images), two.predict(images))
     assert not np.array_equal(one.predict(images), fitted(random_state=1).predict(images))
 
@@ -185,11 +199,15 @@ def test_side_columns_are_routed():
             ParamRegressor(SMALL, max_epochs=2, random_state=0)
             .set_fit_request(extra=True)
             .set_predict_request(extra=True)
+            .set_score_request(extra=True)
         )
-        found = cross_val_predict(
-            model, images, rate[:, 0], cv=2, params={"extra": rate[:, 1:]}
-        )
+        pipeline = make_pipeline(FunctionTransformer(np.log1p), model)
+        side = rate[:, 1:]
+        found = pipeline.fit(images, rate[:, 0], extra=side).predict(images, extra=side)
+        search = GridSearchCV(model, {"lr": [1e-3, 1e-2]}, cv=2)
+        search.fit(images, rate[:, 0], extra=side)
     assert found.shape == (120,)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
 def test_a_new_prior_moves_the_posterior():
@@ -203,8 +221,9 @@ def test_a_new_prior_moves_the_posterior():
     new, truth = new[kept], truth[kept]
     old = model.predict_distribution(new)
     right = model.predict_distribution(new, prior=lambda y: 2 * y[..., 0])
-    assert abs(kstest(old.cdf(truth[:, None])[:, 0], "uniform").statistic) > 0.05
-    assert abs(kstest(right.cdf(truth[:, None])[:, 0], "uniform").statistic) < 0.03
+    wrong = kstest(old.cdf(truth[:, None])[:, 0], "uniform").statistic
+    assert wrong > 0.1
+    assert kstest(right.cdf(truth[:, None])[:, 0], "uniform").statistic < 0.4 * wrong
     drawn = model.predict(new[:50], prior=truth)
     np.testing.assert_allclose(drawn, right.mean()[:50, 0], atol=0.02)
     with pytest.raises(ValueError, match="prior has no draw within the bounds"):
@@ -220,15 +239,14 @@ def test_recalibration_mends_too_narrow_intervals(kind):
             return super().distribution(output._replace(logits=2.5 * output.logits))
 
     parameters = {
-        "network": MLP(hidden=(32,)), "head": Narrow(), "max_epochs": 15, "random_state": 0,
+        "network": MLP(hidden=(32,)), "head": Narrow(), "max_epochs": 25, "lr": 1e-2, "random_state": 0,
         "validation_fraction": 0.25, "target_bounds": (0, 1),
     }  # fmt: skip
     new, truth = noisy_table(2000, seed=7)
     bad = ParamRegressor(**parameters).fit(X, y).predict_distribution(new)
     good = ParamRegressor(recalibrate=kind, **parameters).fit(X, y).predict_distribution(new)
-    (wrong,), (right,) = (interval_coverage(truth, one, (0.68,)) for one in (bad, good))
-    assert np.mean(wrong) < 0.62
-    assert abs(np.mean(right) - 0.68) < 0.06
+    assert coverage(truth, bad, 0.68) < 0.62
+    assert abs(coverage(truth, good, 0.68) - 0.68) < 0.06
 
 
 def test_members_are_a_mixture_with_a_better_score():
@@ -236,7 +254,12 @@ def test_members_are_a_mixture_with_a_better_score():
     new, truth = noisy_table(1000, seed=4)
     single, several = (
         ParamRegressor(
-            MLP(hidden=(64, 64)), head="gaussian", n_members=n, max_epochs=40, lr=1e-2, random_state=0
+            MLP(hidden=(64, 64)),
+            head="gaussian",
+            n_members=n,
+            max_epochs=40,
+            lr=1e-2,
+            random_state=0,
         ).fit(X, y)
         for n in (1, 4)
     )
@@ -278,12 +301,12 @@ def test_names_and_bounds_by_name():
     pd = pytest.importorskip("pandas")
     images, rate = counts(60)
     frame = pd.DataFrame(rate, columns=["left", "right"])
-    model = fitted(target_bounds={"left": (1, 10)}).fit(images, frame)
+    model = ParamRegressor(SMALL, target_bounds={"left": (1, 10)}, max_epochs=1).fit(images, frame)
     assert model.target_names_ == ["left", "right"]
     np.testing.assert_array_equal(model.bounds_[0], [1, 10])
     assert model.bounds_[1, 1] > rate[:, 1].max() * 0.99
     with pytest.raises(ValueError, match="target_bounds has the name 'up'"):
-        fitted(target_bounds={"up": (1, 10)}).fit(images, frame)
+        model.set_params(target_bounds={"up": (1, 10)}).fit(images, frame)
 
 
 @pytest.mark.parametrize(
@@ -294,12 +317,13 @@ def test_names_and_bounds_by_name():
         (counts(4)[0], [0, 1, np.nan, 2], {}, "y contains NaN at row 2, target 0"),
         (counts(4)[0], [0, 1, np.inf, 2], {}, "y contains infinity at row 2"),
         (counts(1)[0], [1.0], {}, "X has 1 image"),
-        (counts(4)[0], [0, 1, 2, 5], {"target_bounds": (0, 2)}, r"y is 5 at row 3, target 0; expected values within its bounds \(0, 2\)"),
+        (counts(4)[0], [0, 1, 2, 5], {"target_bounds": (0, 2)}, "y is 5 at row 3, target 0"),
         (counts(4)[0], [0, 1, 2, 5], {"target_bounds": (2, 0)}, "low below high"),
         (counts(4)[0], [0, 1, 2, 5], {"target_bounds": [(0, 1)] * 3}, r"target_bounds has shape \(3, 2\)"),
         (counts(4)[0], [0, 1, 2, 5], {"head": "normal"}, "head='normal'; expected one of"),
         (counts(4)[0], [0, 1, 2, 5], {"network": "vgg"}, "network"),
-        (counts(40)[0], np.arange(40.0), {"recalibrate": "isotonic", "validation_fraction": None}, "validation_fraction=None with recalibrate='isotonic'"),
+        (counts(40)[0], np.arange(40.0), {"recalibrate": "isotonic", "validation_fraction": None},
+         "validation_fraction=None with recalibrate='isotonic'"),
         (counts(40)[0], np.arange(40.0), {"recalibrate": "isotonic"}, "leaves 4 held-out row"),
         (np.where(np.arange(8) == 3, np.inf, counts(4)[0]), np.arange(4.0), {}, "X contains infinity"),
         (np.empty((0, 8, 8)), np.empty(0), {}, r"X has shape \(0, 8, 8\)"),
@@ -342,7 +366,9 @@ def test_pickle_clone_and_files(head, tmp_path):
     images, _ = counts(5, seed=1)
     model = fitted(head=head, n_members=2, recalibrate="isotonic", validation_fraction=0.2)
     expected = model.predict_quantiles(images)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_quantiles(images), expected)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(model)).predict_quantiles(images), expected
+    )
     pytest.importorskip("skops")
     io.save(model, tmp_path / "model.skops")
     np.testing.assert_array_equal(
@@ -404,18 +430,19 @@ def test_weights_choose_the_rows():
     model = ParamRegressor(MLP(hidden=(32,)), max_epochs=20, lr=5e-3, random_state=0)
     weighted = model.fit(X, wrong, sample_weight=weight).predict(X)
     assert np.corrcoef(weighted, y)[0, 1] > 0.85
-    with pytest.raises(ValueError, match="sample_weight is 0 for all rows"):
+    with pytest.raises(ValueError, match="at least one non-zero"):
         model.fit(X, y, sample_weight=np.zeros(600))
 
 
 def test_saliency_sums_to_the_difference_from_the_mean_image():
-    images, rate = counts(300)
-    model = fitted(head="gaussian", augment=None, test_time_augmentation=False)
+    model = fitted(head="gaussian", max_epochs=15)
     new, _ = counts(6, seed=9)
     found = model.saliency(new, target=1, n_steps=128)
     assert found.shape == new.shape
     mean = model.scaler_.center_[0] ** 2
-    difference = model.predict(new)[:, 1] - model.predict(np.full((1, 8, 8), mean, np.float32))[:, 1]
+    difference = (
+        model.predict(new)[:, 1] - model.predict(np.full((1, 8, 8), mean, np.float32))[:, 1]
+    )
     np.testing.assert_allclose(found.sum((1, 2)), difference, rtol=0.05, atol=0.1)
     # the right half alone tells the rate of the right half
     share = np.abs(found[:, :, 4:]).sum() / np.abs(found).sum()
