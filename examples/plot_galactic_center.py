@@ -3,8 +3,8 @@ Dark matter in the Galactic Centre
 ==================================
 
 Photon counts of a toy gamma-ray sky: gas, inverse Compton light, the Fermi bubbles, thousands of faint
-sources, and dark matter, spread like the sources of the bulge but smooth. How much of it is there, and how sure
-can one be? A network answers with a distribution for each parameter.
+sources, and dark matter, spread like the sources of the bulge but smooth. How much of it is there, and how
+sure can one be? A network answers with a distribution for each parameter.
 """
 
 # %%
@@ -45,8 +45,9 @@ fig.colorbar(shown, ax=axes, label="√counts")
 # A regressor with error bars
 # ---------------------------
 # The sky is nearly the same when it is reflected, so training images are (``augment="flips"``). The bounds
-# are those of the simulator's priors: no prediction will be outside. A fifth of the images is held out to choose
-# the best epoch and to calibrate the probabilities. This page has few images and little time: a narrow network.
+# are those of the simulator's priors: no prediction will be outside. A fifth of the images is held out to
+# choose the best epoch and to calibrate the probabilities. This page has few images and little time: a narrow
+# network.
 
 model = ParamRegressor(
     network=ResNet(stem=(8,), widths=(16, 32, 48)),
