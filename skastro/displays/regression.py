@@ -26,7 +26,8 @@ def plot_comparison(comparison, as_distribution):
     """
     pyplot = require_matplotlib()
     rows = [row for row in comparison.rows if row["method"] in comparison.predictions]
-    names = comparison.split.output_names
+    names = [key for key in rows[0] if key in comparison.split.output_names]
+    names = names or [key for key in rows[0] if key.startswith("target ")]
     rows = sorted(rows, key=lambda row: -row["crps"])
     figure, (left, right) = pyplot.subplots(
         1, 2, figsize=(11.0, 0.5 * len(rows) + 2.4), layout="constrained", width_ratios=[1.5, 1.0]

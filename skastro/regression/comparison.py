@@ -101,7 +101,8 @@ def _predict(estimator, X):
 
 
 def _score(split, quantiles):
-    y, names = np.asarray(split.Y_test), split.output_names
+    y = np.asarray(split.Y_test)
+    names = split.output_names or [f"target {i}" for i in range(y.shape[1])]
     distribution = quantile_distribution(quantiles)
     # errors in units of what the mean would leave
     spread = np.abs(y - np.median(y, axis=0)).mean(axis=0)

@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import NetEstimator, draw_seed, row_blocks
-from skastro.distributions import PooledDistribution, RecalibratedDistribution, reweighted
+from skastro.distributions import RecalibratedDistribution, pool, reweighted
 from skastro.regression.calibration import fit_maps
 from skastro.regression.heads import Head, PointHead
 from skastro.regression.inputs import NETWORKS, RegressionInputs
@@ -328,7 +328,7 @@ class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator)
                     "errors are the error bars."
                 )
             found = [residual_distribution(self._points(outputs), self.residuals_)]
-        pooled = found[0] if len(found) == 1 else PooledDistribution(found)
+        pooled = found[0] if len(found) == 1 else pool(found)
         low, high = self.bounds_.T
         return pooled.rescaled(low, high - low)
 
