@@ -93,18 +93,22 @@ def _knots(n):
     return np.array(levels)
 
 
-def _lowest(values, levels):
-    """Quantiles of values at levels, and the lowest value, within a factor of what they lead to expect.
+def _knots_from_end(values, levels):
+    """Quantiles of values at levels and below them, and all these levels.
 
     One value says little of where the lowest part of 1 / (n + 2) lies. The power law through the lowest
-    quantile and one four times as high says it too.
+    quantile and one four times as high says it too, and the levels between are on a power law to there.
     """
     x = np.quantile(values, levels, method="hazen")
-    level, behind = 1 / (len(values) + 2), min(2, len(x) - 1)
+    least, behind = 1 / (len(values) + 2), min(2, len(x) - 1)
     power = np.log(x[behind] / x[0]) / np.log(levels[behind] / levels[0]) if behind else 1.0
-    expected = x[0] * (level / levels[0]) ** power
-    least = np.clip(values.min(), expected / FACTOR, min(FACTOR * expected, x[0]))
-    return x, max(least, NEAREST)
+    expected = x[0] * (least / levels[0]) ** power
+    first = np.clip(values.min(), expected / FACTOR, min(FACTOR * expected, x[0]))
+    first = max(first, NEAREST)
+    n_between = int(np.log2(levels[0] / least))
+    tail = least * (levels[0] / least) ** (np.arange(n_between + 1) / (n_between + 1))
+    between = np.interp(np.log(tail), np.log([least, levels[0]]), np.log([first, x[0]]))
+    return np.append(np.exp(between), x), np.append(tail, levels)
 
 
 def isotonic_map(pit):
@@ -113,7 +117,8 @@ def isotonic_map(pit):
     The empirical CDF of the PIT values :math:`u_i`, at few of its quantiles and linear between them: at
     levels :math:`k / K` with :math:`K \approx n^{1/3}`, and halved towards 0 and 1 while ten values are in a
     piece. The lowest and highest value have the levels :math:`1 / (n + 2)` and :math:`1 - 1 / (n + 2)`; one
-    that is three times nearer to 0 or 1 than the others lead to expect is moved, as it would make a spike.
+    that is three times nearer to 0 or 1 than the others lead to expect is moved, as it would make a spike;
+    from there to the next knot there is a power law.
     Values of 0 and 1, truth beyond the range of its prediction, which no map reaches, are spread over as
     many of the values nearest to them.
 
@@ -146,10 +151,10 @@ def isotonic_map(pit):
     array([0.2, 0.5])
     """
     pit = _check_pit(pit)
-    n, half = len(pit), _knots(len(pit))
-    (low, first), (high, last) = (_lowest(side, half) for side in (pit, 1 - pit))
-    x = np.concatenate([[first], low, 1 - high[-2::-1], [1 - last]])
-    y = np.concatenate([[1 / (n + 2)], half, 1 - half[-2::-1], [1 - 1 / (n + 2)]])
+    half = _knots(len(pit))
+    (low, below), (high, above) = (_knots_from_end(side, half) for side in (pit, 1 - pit))
+    x = np.concatenate([low, 1 - high[-2::-1]])
+    y = np.concatenate([below, 1 - above[-2::-1]])
     # of equal values the middle level
     value, first = np.unique(x, return_index=True)
     y = 0.5 * (y[first] + y[np.append(first[1:], len(x)) - 1])
