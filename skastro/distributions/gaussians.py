@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp, ndtr
 
 from skastro.distributions.base import Distribution
-from skastro.distributions.rows import as_generator, check_rescaling, check_values
+from skastro.distributions.rows import as_generator, as_rows, check_rescaling, check_values
 
 __all__ = ["GaussianMixtureDistribution"]
 
@@ -129,6 +129,7 @@ class GaussianMixtureDistribution(Distribution):
         return self._factors @ np.swapaxes(self._factors, -1, -2)
 
     def __getitem__(self, rows):
+        rows = as_rows(rows)
         return self._of_factors(self.weights[rows], self.means[rows], self._factors[rows])
 
     def _mix(self, y, function):

@@ -5,6 +5,7 @@ import numpy as np
 from skastro.distributions.base import Distribution
 from skastro.distributions.rows import (
     as_generator,
+    as_rows,
     check_levels,
     check_rescaling,
     check_values,
@@ -182,6 +183,7 @@ class PiecewiseDistribution(Distribution):
         return np.diff(self._cdf)
 
     def __getitem__(self, rows):
+        rows = as_rows(rows)
         return self._of(self.edges[rows] if self.edges.ndim == 3 else self.edges, self._cdf[rows])
 
     def _bins(self, y):
@@ -191,7 +193,8 @@ class PiecewiseDistribution(Distribution):
         top = y >= self.edges[..., -1]
         if np.any(top):
             index = np.where(top, row_search(self.edges, self.edges[..., -1]) - 1, index)
-        return np.broadcast_to(np.maximum(index, 0), np.broadcast_shapes(y.shape, self.shape))
+        index = np.clip(index, 0, self.edges.shape[-1] - 2)
+        return np.broadcast_to(index, np.broadcast_shapes(y.shape, self.shape))
 
     def _at(self, y):
         """Bin, its lower edge and width, and the part of it that is below y."""

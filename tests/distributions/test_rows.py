@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from skastro.distributions.rows import as_generator, check_values, gather, mass_above, row_search
+from skastro.distributions import PiecewiseDistribution
+from skastro.distributions.rows import (
+    as_generator,
+    check_values,
+    even_quantiles,
+    gather,
+    mass_above,
+    row_search,
+)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -33,11 +41,17 @@ def test_search_is_numpys_in_each_row(side, size):
 
 def test_mass_above_is_the_sum():
     rng = np.random.default_rng(0)
-    density, mass = rng.random((2, 3, 2, 9))
+    density, mass = rng.random((2, 3, 2, 400))
+    mass /= mass.sum(-1, keepdims=True)
     at = rng.random((4, 3, 2))
-    at[0] = density[..., 3]
+    at[0], at[1], at[2] = density[..., 3], 2.0, -1.0
     expected = (mass * (density >= at[..., None])).sum(-1)
-    np.testing.assert_allclose(mass_above(density, mass, at), expected, atol=1e-12)
+    # half of a cell
+    np.testing.assert_allclose(
+        mass_above(density, mass, at), expected, atol=0.5 * mass.max() + 1e-9
+    )
+    # all of one density
+    np.testing.assert_allclose(mass_above(0 * density, mass, at[2] * 0), mass[..., 0] / 2, atol=0.5)
 
 
 def test_seeds():
@@ -54,3 +68,14 @@ def test_values_broadcast_or_are_refused():
     for shape in ((4, 2), (3, 3), (3,), (2, 4, 2)):
         with pytest.raises(ValueError, match="that broadcasts to"):
             check_values(np.zeros(shape), (3, 2))
+
+
+@pytest.mark.parametrize("n_parts", [2, 3, 10, 64])
+def test_even_quantiles_are_the_quantiles(n_parts):
+    rng = np.random.default_rng(0)
+    masses = rng.random((5, 2, 10)) * (rng.random((5, 2, 10)) > 0.3) + 1e-300
+    masses[0, 0] = 1.0
+    one = PiecewiseDistribution.from_masses(np.sort(rng.normal(size=(5, 2, 11))), masses)
+    found = even_quantiles(one.edges, one._cdf, n_parts)
+    expected = one.quantile(np.arange(1, n_parts) / n_parts)
+    np.testing.assert_allclose(np.moveaxis(found, -1, 0), expected, atol=1e-9)

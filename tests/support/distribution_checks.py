@@ -75,6 +75,15 @@ def check_shapes(distribution):
         np.testing.assert_allclose(
             part.log_prob(y[rows]), distribution.log_prob(y)[rows], rtol=1e-10
         )
+    assert distribution[n - 1].shape == (1, n_targets)
+    np.testing.assert_allclose(distribution[-1].cdf(y[-1]), distribution.cdf(y)[-1:], rtol=1e-10)
+    # what is not known is NaN, and only that
+    hole = y.copy()
+    hole[0, 0] = np.nan
+    for name in ("cdf", "pdf", "crps"):
+        found = np.isnan(getattr(distribution, name)(hole))
+        np.testing.assert_array_equal(found, np.isnan(hole))
+    assert np.isnan(distribution.log_prob(hole)).sum() == 1
     offset, scale = np.linspace(-1, 3, n_targets), np.linspace(0.5, 2, n_targets)
     other = distribution.rescaled(offset, scale)
     np.testing.assert_allclose(other.cdf(offset + scale * y), distribution.cdf(y), atol=1e-9)
