@@ -168,3 +168,24 @@ def test_bad_arguments():
         MixtureDensityNetwork(4, 3, n_mixtures=0)
     with pytest.raises(ValueError, match="reduction='mean'; expected 'none'"):
         MixtureDensityLoss(reduction="mean")
+
+
+@pytest.mark.parametrize("covariance", ["full", "diagonal"])
+def test_start_at_the_marginal(covariance):
+    _, y, _, _ = linear_gaussian(500, 1)
+    network = MixtureDensityNetwork(4, 3, n_mixtures=2, hidden=(), covariance=covariance)
+    network.start_at_marginal(torch.tensor(y))
+    with torch.inference_mode():
+        network.head.weight.zero_()
+        mean, found = (one[0].numpy() for one in network(torch.randn(1, 4)).moments())
+    std = y.std(0)
+    np.testing.assert_allclose(mean / std, y.mean(0) / std, atol=1e-5)
+    np.testing.assert_allclose(np.sqrt(found.diagonal()), std, rtol=0.2)
+
+
+def test_diagonal_covariances():
+    network = MixtureDensityNetwork(4, 3, n_mixtures=2, covariance="diagonal")
+    lower = network(torch.randn(5, 4)).precision_cholesky
+    assert torch.equal(lower, torch.diag_embed(lower.diagonal(dim1=-2, dim2=-1)))
+    with pytest.raises(ValueError, match="covariance='banded'; expected 'full' or 'diagonal'"):
+        MixtureDensityNetwork(4, 3, covariance="banded")

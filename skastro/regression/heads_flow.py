@@ -21,7 +21,7 @@ __all__ = ["FlowDistribution", "FlowHead", "FlowLoss", "Flows"]
 # of the range, beyond each bound: what lies at a bound is inside the spline
 MARGIN = 1e-4
 # least slope of a spline, and with it how far the softened logarithms of its parts go
-SLOPE = 1e-3
+SLOPE = 1e-4
 # of the edges that a flow starts from: many equal targets would make bins without a width
 UNIFORM_PART = 0.02
 # standard deviations from the middle to the outermost inner edges of that start
@@ -291,8 +291,9 @@ class FlowHead(Head):
 
     Parameters
     ----------
-    n_transforms : int, default=2
-        Each after the other, through the targets in one order and then in the other.
+    n_transforms : int, default=1
+        Each after the other, through the targets in one order and then in the other. One already describes
+        any density, up to the number of bins.
     n_bins : int, default=8
         Of each spline.
     hidden : tuple of int, default=(64, 64)
@@ -308,11 +309,11 @@ class FlowHead(Head):
     Examples
     --------
     >>> from skastro.regression import FlowHead
-    >>> FlowHead(n_transforms=1).get_params()["n_bins"]
+    >>> FlowHead(n_transforms=3).get_params()["n_bins"]
     8
     """
 
-    def __init__(self, n_transforms=2, n_bins=8, hidden=(64, 64), n_draws=256):
+    def __init__(self, n_transforms=1, n_bins=8, hidden=(64, 64), n_draws=256):
         self.n_transforms = n_transforms
         self.n_bins = n_bins
         self.hidden = hidden

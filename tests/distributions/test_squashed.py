@@ -71,3 +71,33 @@ def test_bad_input():
         SquashedDistribution(base, [0.0, 0.0, 0.0], 1.0)
     with pytest.raises(ValueError, match="high=inf; expected 2 finite numbers"):
         SquashedDistribution(base, 0.0, np.inf)
+
+
+def test_normal_link_makes_a_standard_normal_uniform():
+    base = GaussianMixtureDistribution([[1.0]], [[[0.0]]], [[[[1.0]]]])
+    one = SquashedDistribution(base, -1.0, 3.0, link="normal")
+    y = np.linspace(-1.2, 3.2, 45)[:, None, None]
+    theirs = stats.uniform(-1, 4)
+    np.testing.assert_allclose(one.cdf(y), theirs.cdf(y), atol=1e-14)
+    np.testing.assert_allclose(one.pdf(y[3:-3]), 0.25, rtol=1e-10)
+    np.testing.assert_allclose(one.quantile([1e-9, 0.3])[:, 0, 0], theirs.ppf([1e-9, 0.3]))
+    assert one.mean().item() == pytest.approx(1, abs=1e-6)
+
+
+def test_normal_link_agrees_with_grids_and_draws():
+    logistic = squashed()
+    # standard deviations above 1 would pile up at the ends
+    base = logistic.base.rescaled([0.0, 0.0], [0.4, 0.4])
+    one = SquashedDistribution(base, logistic.low, logistic.high, link="normal")
+    check_marginals(one, atol=1e-3)
+    check_shapes(one)
+    check_samples(one)
+    rescaled = one[:2].rescaled([1.0, 0.0], [2.0, 3.0])
+    y = one.quantile(0.3)[:2]
+    np.testing.assert_allclose(rescaled.cdf([1.0, 0.0] + np.array([2.0, 3.0]) * y), 0.3, rtol=1e-9)
+
+
+def test_unknown_link():
+    base = GaussianMixtureDistribution([[1.0]], [[[0.0]]], [[[[1.0]]]])
+    with pytest.raises(ValueError, match="link='probit'; expected 'logistic' or 'normal'"):
+        SquashedDistribution(base, 0.0, 1.0, link="probit")

@@ -246,7 +246,7 @@ def test_heads_have_names(name):
 
 
 LEVELS = np.array([0.5, 0.68, 0.9, 0.95])
-SMALL_FLOW = FlowHead(n_transforms=1, hidden=(32,))
+SMALL_FLOW = FlowHead(hidden=(32,))
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,6 @@ SMALL_FLOW = FlowHead(n_transforms=1, hidden=(32,))
         pytest.param(SMALL_FLOW, 0.15, 0.03, marks=needs_zuko),
         # no Gaussian is cut off as that posterior is, through the normal CDF either: 4 points there
         (GaussianHead(), 0.15, 0.04),
-        (GaussianHead(), 0.05, 0.03),
     ],
 )
 def test_posterior_cut_off_by_the_bounds(head, noise, near):
@@ -273,9 +272,19 @@ def test_posterior_cut_off_by_the_bounds(head, noise, near):
     assert np.abs(covered - LEVELS).max() < near
 
 
-@pytest.mark.parametrize(
-    "head", named([GaussianHead(), MixtureHead(), SMALL_FLOW]),
-)  # fmt: skip
+@pytest.mark.parametrize("head", [GaussianHead(), GaussianHead(bounded=False)], ids=repr)
+def test_gaussian_posterior_far_from_the_bounds(head):
+    x, y, _ = one_target(8000, 1, 0.05)
+    fresh, truth, _ = one_target(6000, 2, 0.05)
+    inside = np.abs(fresh[:, 0] - 0.5) < 0.2
+    one = head.distribution(Toy(head).fit(x, y).predict(fresh))[inside]
+    assert np.mean(one.std()) == pytest.approx(0.05, rel=0.06)
+    u = one.cdf(truth[inside])
+    covered = np.array([(np.abs(u - 0.5) < level / 2).mean() for level in LEVELS])
+    assert np.abs(covered - LEVELS).max() < 0.03
+
+
+@pytest.mark.parametrize("head", named([GaussianHead(), MixtureHead(), SMALL_FLOW]))
 def test_joint_posterior_of_two_targets(head):
     x, y, _, _ = two_targets(6000, 1)
     fresh, truth, exact, apart = two_targets(2000, 2)
