@@ -14,7 +14,8 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PUBLIC = [
     "emulation", "emulation.baselines", "denoising", "denoising.baselines", "metrics", "cube_metrics",
     "datasets", "compare", "displays", "io", "field_metrics", "scattering", "scattering.baselines",
-    "separation", "separation_metrics", "separation.baselines", "density", "ranks",
+    "separation", "separation_metrics", "separation.baselines", "density", "ranks", "distributions",
+    "distribution_metrics", "photoz_metrics",
 ]  # fmt: skip
 
 

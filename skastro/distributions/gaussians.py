@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp, ndtr
 
 from skastro.distributions.base import Distribution
-from skastro.distributions.rows import as_generator, check_rescaling, check_values
+from skastro.distributions.rows import as_generator, as_rows, check_rescaling, check_values
 
 __all__ = ["GaussianMixtureDistribution"]
 
@@ -129,6 +129,7 @@ class GaussianMixtureDistribution(Distribution):
         return self._factors @ np.swapaxes(self._factors, -1, -2)
 
     def __getitem__(self, rows):
+        rows = as_rows(rows)
         return self._of_factors(self.weights[rows], self.means[rows], self._factors[rows])
 
     def _mix(self, y, function):
@@ -219,7 +220,7 @@ class GaussianMixtureDistribution(Distribution):
         return total
 
     def crps(self, y):
-        """Continuous ranked probability score of each target, exact [1]_: as in `Distribution`."""
+        """Continuous ranked probability score of each target, exact: as in `Distribution`."""
         to_truth = self._mix(y, lambda t, std: _absolute_mean(std * t, std))
         return to_truth - 0.5 * self._pairs(_absolute_mean)
 

@@ -5,6 +5,7 @@ import numpy as np
 from skastro.distributions.base import Distribution
 from skastro.distributions.rows import (
     as_generator,
+    as_rows,
     check_levels,
     check_rescaling,
     check_values,
@@ -182,6 +183,7 @@ class PiecewiseDistribution(Distribution):
         return np.diff(self._cdf)
 
     def __getitem__(self, rows):
+        rows = as_rows(rows)
         return self._of(self.edges[rows] if self.edges.ndim == 3 else self.edges, self._cdf[rows])
 
     def _bins(self, y):
@@ -191,7 +193,8 @@ class PiecewiseDistribution(Distribution):
         top = y >= self.edges[..., -1]
         if np.any(top):
             index = np.where(top, row_search(self.edges, self.edges[..., -1]) - 1, index)
-        return np.broadcast_to(np.maximum(index, 0), np.broadcast_shapes(y.shape, self.shape))
+        index = np.clip(index, 0, self.edges.shape[-1] - 2)
+        return np.broadcast_to(index, np.broadcast_shapes(y.shape, self.shape))
 
     def _at(self, y):
         """Bin, its lower edge and width, and the part of it that is below y."""
@@ -278,20 +281,22 @@ class PiecewiseDistribution(Distribution):
         return np.where(width > 0, mass / np.where(width > 0, width, 1), step)
 
     def crps(self, y):
-        """Continuous ranked probability score of each target, exact [1]_: as in `Distribution`."""
+        """Continuous ranked probability score of each target, exact: as in `Distribution`."""
         y = check_values(y, self.shape)
         f, width = self._cdf, np.diff(self.edges)
-        below, above = np.zeros((2, *f.shape))
-        third = width / 3
-        np.cumsum(third * _square(f[..., :-1], f[..., 1:]), axis=-1, out=below[..., 1:])
-        rest = (third * _square(1 - f[..., :-1], 1 - f[..., 1:]))[..., ::-1]
-        above[..., :-1] = np.cumsum(rest, axis=-1)[..., ::-1]
-        bins, low, width, part = self._at(y)
-        f_low, f_high = gather(f, bins), gather(f, bins + 1)
-        at = f_low + part * (f_high - f_low)
-        split = part * _square(f_low, at) + (1 - part) * _square(1 - at, 1 - f_high)
+        # the integral of F ** 2 everywhere, and of 1 - 2 F above y
+        squares, pair = f * f, f[..., 1:] + f[..., :-1]
+        whole = squares[..., 1:] + squares[..., :-1]
+        whole += f[..., 1:] * f[..., :-1]
+        whole = (whole * width).sum(-1) / 3
+        below = np.zeros(f.shape)
+        np.cumsum((1 - pair) * width, axis=-1, out=below[..., 1:])
+        bins, _, width, part = self._at(y)
+        low = gather(f, bins)
+        at = low + part * (gather(f, bins + 1) - low)
+        until = gather(below, bins) + part * width * (1 - low - at)
         beyond = np.maximum(self.edges[..., 0] - y, 0) + np.maximum(y - self.edges[..., -1], 0)
-        return gather(below, bins) + gather(above, bins + 1) + width / 3 * split + beyond
+        return whole + below[..., -1] - until + beyond
 
     def squared_integral(self):
         """Integral of the squared density of each target, exact, (n, n_targets); infinite with a step."""
@@ -325,10 +330,6 @@ class PiecewiseDistribution(Distribution):
         found = gather(before, gather(rank, bins)) - (1 - part) * own
         outside = (y < self.edges[..., 0]) | (y > self.edges[..., -1])
         return np.where(outside, 1.0, np.clip(found, 0, 1))
-
-
-def _square(a, b):
-    return a * a + a * b + b * b
 
 
 def _divide(edges, steps):

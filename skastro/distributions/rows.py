@@ -4,9 +4,11 @@ import numpy as np
 
 __all__ = [
     "as_generator",
+    "as_rows",
     "check_levels",
     "check_rescaling",
     "check_values",
+    "even_quantiles",
     "gather",
     "mass_above",
     "row_search",
@@ -89,6 +91,16 @@ def as_generator(random_state):
     return np.random.default_rng(random_state)
 
 
+def as_rows(rows):
+    """Rows that keep their axis: a single one becomes a list of one.
+
+    Parameters
+    ----------
+    rows : slice, int or array-like of int or bool
+    """
+    return rows if isinstance(rows, slice) else np.atleast_1d(rows)
+
+
 def _offsets(table):
     lead = table.shape[:-1]
     return np.arange(int(np.prod(lead)), dtype=np.intp).reshape(lead) * table.shape[-1]
@@ -140,7 +152,7 @@ def row_search(table, y, side="left"):
 
 
 def mass_above(density, mass, at):
-    """Mass of the cells at least as dense as a value.
+    """Mass of the cells denser than a value, linear between the densities of the cells.
 
     Parameters
     ----------
@@ -152,8 +164,43 @@ def mass_above(density, mass, at):
     -------
     mass : ndarray of shape (..., n, n_targets)
     """
-    order = np.argsort(density, axis=-1)
-    ordered = np.take_along_axis(mass, order, -1)
-    above = np.zeros(mass.shape[:-1] + (mass.shape[-1] + 1,))
-    above[..., :-1] = np.cumsum(ordered[..., ::-1], axis=-1)[..., ::-1]
-    return gather(above, row_search(np.take_along_axis(density, order, -1), at))
+    order = np.argsort(-density, axis=-1)
+    density, mass = (np.take_along_axis(part, order, -1) for part in (density, mass))
+    # a cell is denser than its own middle by one half
+    above = np.cumsum(mass, axis=-1) - 0.5 * mass
+    whole = mass.sum(-1)
+    index = row_search(-density, -at)
+    behind, ahead = np.maximum(index - 1, 0), np.minimum(index, density.shape[-1] - 1)
+    low, high = gather(density, ahead), gather(density, behind)
+    part = np.clip((high - at) / np.where(high > low, high - low, 1), 0, 1)
+    found = gather(above, behind) + part * (gather(above, ahead) - gather(above, behind))
+    # denser than every middle: somewhere within the densest cell
+    found = np.where(index == 0, 0.5 * found, found)
+    return np.where(index == density.shape[-1], whole, found)
+
+
+def even_quantiles(edges, cdf, n_parts):
+    """Values that divide the probability evenly, by counting instead of a search.
+
+    Parameters
+    ----------
+    edges, cdf : ndarray of shape (n, n_targets, b)
+        Of CDFs that are linear between the edges.
+    n_parts : int
+
+    Returns
+    -------
+    y : ndarray of shape (n, n_targets, n_parts - 1)
+    """
+    lead, size = edges.shape[:-1], edges.shape[-1]
+    edges, cdf = edges.reshape(-1, size), cdf.reshape(-1, size)
+    part = np.minimum((cdf * n_parts).astype(np.intp), n_parts - 1)
+    # the last edge is above every level, and needs no count
+    row = n_parts * np.arange(len(part))[:, None]
+    counts = np.bincount((part + row)[:, :-1].ravel(), minlength=part.shape[0] * n_parts)
+    upper = np.cumsum(counts.reshape(-1, n_parts)[:, :-1], axis=1)
+    upper += size * np.arange(len(part))[:, None]
+    low, below = edges.ravel()[upper - 1], cdf.ravel()[upper - 1]
+    slope = (edges.ravel()[upper] - low) / (cdf.ravel()[upper] - below)
+    y = low + (np.arange(1, n_parts) / n_parts - below) * slope
+    return y.reshape(*lead, n_parts - 1)

@@ -9,6 +9,7 @@ from skastro.distributions.base import Distribution
 from skastro.distributions.piecewise import PiecewiseDistribution
 from skastro.distributions.rows import (
     as_generator,
+    as_rows,
     check_rescaling,
     check_values,
     gather,
@@ -114,6 +115,7 @@ class SampleDistribution(Distribution):
         return 1 / np.square(self.weights).sum(0)
 
     def __getitem__(self, rows):
+        rows = as_rows(rows)
         weights = None if self.weights is None else self.weights[:, rows]
         return self._of(self.values[:, rows], weights)
 

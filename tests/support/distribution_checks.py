@@ -4,6 +4,8 @@ import pickle
 
 import numpy as np
 
+from skastro.distributions import GaussianMixtureDistribution
+
 
 def fine_grid(distribution, n_points=40_001):
     """A grid (n_points, n, n_targets) from end to end."""
@@ -73,6 +75,15 @@ def check_shapes(distribution):
         np.testing.assert_allclose(
             part.log_prob(y[rows]), distribution.log_prob(y)[rows], rtol=1e-10
         )
+    assert distribution[n - 1].shape == (1, n_targets)
+    np.testing.assert_allclose(distribution[-1].cdf(y[-1]), distribution.cdf(y)[-1:], rtol=1e-10)
+    # what is not known is NaN, and only that
+    hole = y.copy()
+    hole[0, 0] = np.nan
+    for name in ("cdf", "pdf", "crps"):
+        found = np.isnan(getattr(distribution, name)(hole))
+        np.testing.assert_array_equal(found, np.isnan(hole))
+    assert np.isnan(distribution.log_prob(hole)).sum() == 1
     offset, scale = np.linspace(-1, 3, n_targets), np.linspace(0.5, 2, n_targets)
     other = distribution.rescaled(offset, scale)
     np.testing.assert_allclose(other.cdf(offset + scale * y), distribution.cdf(y), atol=1e-9)
@@ -123,3 +134,17 @@ def check_refusals(distribution):
         distribution.rescaled(np.full(n_targets, np.nan), np.ones(n_targets))
     with pytest.raises(ValueError, match=f"expected {n_targets} finite numbers"):
         distribution.rescaled(np.zeros(n_targets), np.ones(n_targets + 1))
+
+
+def gaussian(mean, std):
+    """One Gaussian a row and target, targets independent."""
+    mean, std = np.broadcast_arrays(np.asarray(mean, float), np.asarray(std, float))
+    covariance = np.square(std)[:, None, :, None] * np.eye(mean.shape[1])
+    return GaussianMixtureDistribution(np.ones((len(mean), 1)), mean[:, None], covariance)
+
+
+def case(n=2000, widen=1.0, seed=0):
+    """Truth, and Gaussians `widen` times as wide as they should be."""
+    rng = np.random.default_rng(seed)
+    mean, std = rng.normal(size=(n, 2)), rng.uniform(0.5, 2, size=(n, 2))
+    return mean + std * rng.normal(size=(n, 2)), gaussian(mean, widen * std)
