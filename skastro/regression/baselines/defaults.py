@@ -61,7 +61,7 @@ def default_baselines(kind="images", *, templates=None, features=None, quick=Fal
         trees["n_estimators"] = 10
     boosting = HistGradientBoostingRegressor(
         loss="absolute_error",
-        max_iter=10 if quick else 150,
+        max_iter=30 if quick else 150,
         max_features=0.3 if images else 1.0,
         random_state=seed,
     )

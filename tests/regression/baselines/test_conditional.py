@@ -41,7 +41,7 @@ def noisy(n=1500, seed=0):
 
 def kinds(n_targets=2):
     return [
-        NeighborsDensityRegressor(40),
+        NeighborsDensityRegressor(15),
         ForestDensityRegressor(30, min_samples_leaf=10, random_state=0),
         ResidualRegressor(LinearRegression(), random_state=0),
         ResidualRegressor(HistGradientBoostingRegressor(max_iter=30), cv=3, random_state=0),
@@ -158,10 +158,10 @@ def test_one_target_or_one_column(estimator):
     np.testing.assert_allclose(np.trapezoid(vector.pdf(X[:4], grid), grid), 1, atol=0.02)
     again = pickle.loads(pickle.dumps(vector))
     np.testing.assert_array_equal(again.predict_quantiles(X), vector.predict_quantiles(X))
-    state = np.random.get_state()[1].copy()
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
     refitted = clone(vector).fit(X, y[:, 0])
     np.testing.assert_allclose(refitted.predict(X), vector.predict(X), atol=1e-6)
-    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
 def test_constant_targets():

@@ -55,9 +55,9 @@ def test_a_pipeline_is_its_steps(sky):
 
 def test_a_pipeline_is_searched(sky):
     images, y = sky
-    grid = {"regressor__n_neighbors": [2, 30], "features__scaling": ["sqrt", "max"]}
+    grid = {"regressor__n_neighbors": [10, 110], "features__scaling": ["sqrt", "max"]}
     search = GridSearchCV(pipeline(), grid, cv=2).fit(images, y)
-    assert search.best_params_["regressor__n_neighbors"] == 30
+    assert search.best_params_["regressor__n_neighbors"] == 10
     assert search.best_score_ > 0.5
 
 
@@ -92,7 +92,8 @@ def test_all_of_tables_beat_the_mean():
     for name, model in default_baselines("table", quick=True):
         model.fit(X[:300], y[:300])
         crps = model.predict_distribution(X[300:]).crps(y[300:, None]).mean()
-        assert crps < 0.2 * y.std() * 2, name
+        # a normal law as wide as all targets has 0.56 of its deviation
+        assert crps < 0.35 * y.std(), name
         assert model.score(X[300:], y[300:]) > 0.7, name
 
 
