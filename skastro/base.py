@@ -166,11 +166,14 @@ class Net(NeuralNet):
         target, *weight = y_true
         if not (weight or self.masked_):
             return self.criterion_(y_pred, target).mean()
-        unknown = torch.isnan(target)
-        # an entry predicted by itself has no residual: neither loss nor gradient
-        target = torch.where(unknown, y_pred.detach(), target)
+        known = weight[0] if weight else 1.0
+        if self.masked_:
+            unknown = torch.isnan(target)
+            # an entry predicted by itself has no residual: neither loss nor gradient
+            target = torch.where(unknown, y_pred.detach(), target)
+            known = torch.where(unknown, 0.0, known)
         loss = self.criterion_(y_pred, target)
-        known = torch.where(unknown, 0.0, weight[0] if weight else 1.0).to(loss.dtype)
+        known = known.to(loss.dtype)
         if weight:
             loss = loss * known
         members = loss.numel() // known.numel()

@@ -128,6 +128,8 @@ class MixtureDensityNetwork(nn.Module):
     n_mixtures : int, default=3
     hidden : tuple of int, default=(64, 64)
         Widths of the layers. Empty: parameters linear in the features.
+    covariance : {"full", "diagonal"}, default="full"
+        Of each part of the mixture.
 
     References
     ----------
@@ -143,20 +145,24 @@ class MixtureDensityNetwork(nn.Module):
     torch.Size([7])
     """
 
-    def __init__(self, n_features, n_outputs, n_mixtures=3, hidden=(64, 64)):
+    def __init__(
+        self, n_features, n_outputs, n_mixtures=3, hidden=(64, 64), covariance="full"
+    ):  # fmt: skip
         super().__init__()
         for name, value in (
             ("n_features", n_features), ("n_outputs", n_outputs), ("n_mixtures", n_mixtures),
         ):  # fmt: skip
             if value < 1:
                 raise ValueError(f"{name}={value!r}; expected at least 1.")
-        self.n_outputs, self.n_mixtures = n_outputs, n_mixtures
+        if covariance not in ("full", "diagonal"):
+            raise ValueError(f"covariance={covariance!r}; expected 'full' or 'diagonal'.")
+        self.n_outputs, self.n_mixtures, self.covariance = n_outputs, n_mixtures, covariance
         layers, width = [], n_features
         for size in hidden:
             layers += [nn.Linear(width, size), nn.SiLU()]
             width = size
         self.body = nn.Sequential(*layers)
-        below = n_outputs * (n_outputs - 1) // 2
+        below = n_outputs * (n_outputs - 1) // 2 if covariance == "full" else 0
         self.sizes = [n_mixtures, *(n_mixtures * n for n in (n_outputs, n_outputs, below))]
         self.head = nn.Linear(width, sum(self.sizes))
         # of mean 0 and variance 1 in all; parts that lie on each other would hardly come apart
@@ -188,7 +194,8 @@ class MixtureDensityNetwork(nn.Module):
         logits, means, logs, below = self.head(self.body(x)).split(self.sizes, dim=-1)
         logs = LARGEST_LOG * torch.tanh(logs / LARGEST_LOG)
         lower = torch.diag_embed(logs.reshape(n, k, d).exp())
-        lower[..., self.triangle[0], self.triangle[1]] = below.reshape(n, k, -1)
+        if self.covariance == "full":
+            lower[..., self.triangle[0], self.triangle[1]] = below.reshape(n, k, -1)
         # both are in units of what the regression leaves
         line = x @ self.slope.T + self.offset
         means = line[:, None] + means.reshape(n, k, d) @ self.spread.T
@@ -207,7 +214,6 @@ class MixtureDensityNetwork(nn.Module):
         """
         if len(x) < 2:
             raise ValueError(f"x has {len(x)} row; expected at least 2 to regress on.")
-        kind = self.slope.dtype
         x, y = x.double(), y.double()
         center, scale = x.mean(0), x.std(0)
         scale = torch.where(scale > 0, scale, 1.0)
@@ -217,20 +223,33 @@ class MixtureDensityNetwork(nn.Module):
         slope = inverse @ x.T @ (y - middle)
         own = ((x @ inverse) * x).sum(1) + 1 / len(x)
         residual = (y - middle - x @ slope) / (1 - own).clamp_min(0.1)[:, None]
-        covariance = residual.T @ residual / len(x)
+        self._start(
+            middle, residual.T @ residual / len(x), center=center, scale=scale, slope=slope.T
+        )
+
+    @torch.no_grad()
+    def start_at_marginal(self, y):
+        """Begin at the mean and the covariance of the outputs, whatever the features.
+
+        Parameters
+        ----------
+        y : Tensor of shape (n, n_outputs)
+        """
+        y = y.double()
+        middle = y.mean(0)
+        self._start(middle, (y - middle).T @ (y - middle) / len(y))
+
+    def _start(self, offset, covariance, **others):
+        if self.covariance == "diagonal":
+            covariance = torch.diag(covariance.diagonal())
         # constant outputs, or as few rows as outputs
         least = 1e-6 * covariance.diagonal().mean().clamp_min(1e-12)
-        covariance += least * torch.eye(self.n_outputs, dtype=x.dtype, device=x.device)
-        lower = torch.linalg.cholesky(torch.linalg.inv(covariance))
-        for name, value in (
-            ("center", center),
-            ("scale", scale),
-            ("slope", slope.T),
-            ("offset", middle),
-            ("whitening", lower.T),
-            ("spread", torch.linalg.inv(lower.T)),
-        ):
-            getattr(self, name).copy_(value.to(kind))
+        eye = torch.eye(self.n_outputs, dtype=covariance.dtype, device=covariance.device)
+        lower = torch.linalg.cholesky(torch.linalg.inv(covariance + least * eye))
+        spread = torch.linalg.inv(lower.T)
+        for name, value in (others | dict(offset=offset, whitening=lower.T, spread=spread)).items():
+            buffer = getattr(self, name)
+            buffer.copy_(value.to(buffer.dtype))
 
 
 class MixtureDensityLoss(nn.Module):

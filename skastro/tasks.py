@@ -16,6 +16,7 @@ __all__ = ["ROW_SPEED", "TASKS", "Speed", "Task", "get_task"]
 TASKS = {
     "denoising": "skastro.denoising.comparison:TASK",
     "emulation": "skastro.emulation.comparison:TASK",
+    "regression": "skastro.regression.comparison:TASK",
     "scattering": "skastro.scattering.comparison:TASK",
     "separation": "skastro.separation.comparison:TASK",
 }

@@ -2,6 +2,7 @@
 
 from skastro.datasets.fields import make_fields
 from skastro.datasets.galactic_center import galactic_center_templates, make_galactic_center
+from skastro.datasets.galaxies import make_galaxies
 from skastro.datasets.hi_phases import make_hi_phases
 from skastro.datasets.line_cube import make_line_cube
 from skastro.datasets.mixtures import make_mixture
@@ -23,6 +24,7 @@ __all__ = [
     "load_sdss_photometry",
     "make_fields",
     "make_galactic_center",
+    "make_galaxies",
     "make_hi_phases",
     "make_line_cube",
     "make_mixture",

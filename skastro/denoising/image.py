@@ -8,7 +8,6 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skastro.base import NetEstimator, draw_seed, resolve_device
-from skastro.denoising.image_arrays import Normalization, as_tensor
 from skastro.denoising.image_autoencoder import PublishedAutoencoder
 from skastro.denoising.image_base import NOISE_CONSTRAINTS, ImageTransformer
 from skastro.denoising.image_features import Filled
@@ -18,6 +17,7 @@ from skastro.denoising.image_training import (
     TrainingBatches,
     blind_spots,
 )
+from skastro.images import Normalization, as_tensor
 from skastro.recipes import copy_recipe
 from skastro.symmetries import n_symmetries, turn, turn_back
 

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skastro.base import row_blocks
 from skastro.denoising.corruption import Corruption
-from skastro.denoising.image_arrays import Normalization, as_tensor, check_images
+from skastro.images import Normalization, as_tensor, check_images
 
 __all__ = ["NOISE_CONSTRAINTS", "ImageTransformer"]
 

@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skastro.base import draw_seed
-from skastro.denoising.image_arrays import Normalization, as_tensor
 from skastro.denoising.image_base import NOISE_CONSTRAINTS, ImageTransformer
+from skastro.images import Normalization, as_tensor
 
 __all__ = [
     "GaussianImageFilter",

@@ -8,8 +8,8 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.extmath import randomized_svd
 
 from skastro.base import draw_seed
-from skastro.denoising.image_arrays import Normalization, as_tensor
 from skastro.denoising.image_base import NOISE_CONSTRAINTS, ImageTransformer
+from skastro.images import Normalization, as_tensor
 
 __all__ = ["PCAImageDenoiser"]
 

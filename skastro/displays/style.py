@@ -1,6 +1,6 @@
 """What all pictures share: matplotlib when it is there, colours that everybody can tell apart."""
 
-__all__ = ["COLORS", "DASHES", "new_axes", "require_matplotlib"]
+__all__ = ["COLORS", "DASHES", "draw_perfect", "new_axes", "require_matplotlib"]
 
 # Okabe & Ito (2008), the set of eight that the colour-blind distinguish, without its yellow
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#777777")
@@ -41,3 +41,19 @@ def new_axes(ax=None):
     """
     pyplot = require_matplotlib()
     return pyplot.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def draw_perfect(ax, level=None):
+    """The line of perfect predictions, once an axes.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    level : float or None
+        Height of a level line; None: the diagonal.
+    """
+    if any(line.get_gid() == "perfect" for line in ax.lines):
+        return
+    style = {"color": "0.3", "linewidth": 0.8, "zorder": 1, "gid": "perfect"}
+    # above 0, for logarithmic axes
+    ax.axline((1, 1), (10, 10), **style) if level is None else ax.axhline(level, **style)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from skastro.displays.style import new_axes
+from skastro.displays.style import draw_perfect, new_axes
+from skastro.displays.targets import resolve_target
 from skastro.pairs import check_pair
 
 __all__ = ["TruePredictedDisplay"]
@@ -119,12 +120,7 @@ class TruePredictedDisplay:
         names = [str(column) for column in getattr(y_true, "columns", ())]
         unit = str(y_true.unit) if unit is None and hasattr(y_true, "unit") else unit
         truth, guess, mask = check_pair(y_true, y_pred, mask)
-        if isinstance(output, str):
-            if output not in names:
-                raise ValueError(f"output={output!r}; expected one of {names[:5]} or an index.")
-            output = names.index(output)
-        if not 0 <= output < truth.shape[1]:
-            raise ValueError(f"output={output}; expected an index below {truth.shape[1]}.")
+        output = resolve_target(output, names, truth.shape[1], "output")
         valid = np.isfinite(truth[:, output])
         if mask is not None:
             valid &= mask[:, output]
@@ -166,9 +162,7 @@ class TruePredictedDisplay:
         (self.points_,) = ax.plot(self.y_true, shown, **(style | kwargs))
         ax.set(xscale="log", yscale="log", xlabel=f"true{unit}")
         ax.set_ylabel("predicted / true" if ratio else f"predicted{unit}")
-        if not any(line.get_gid() == "perfect" for line in ax.lines):
-            perfect = {"color": "0.3", "linewidth": 0.8, "zorder": 1, "gid": "perfect"}
-            ax.axhline(1.0, **perfect) if ratio else ax.axline((1, 1), (10, 10), **perfect)
+        draw_perfect(ax, 1.0 if ratio else None)
         if not ratio:
             # the line of perfect predictions has no say in the limits
             ends = [v for line in ax.lines if line.get_gid() != "perfect"

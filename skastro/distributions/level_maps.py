@@ -9,7 +9,7 @@ __all__ = ["LevelMap", "conformal_map", "isotonic_map"]
 # Held-out values that a piece of a map has at least, towards its ends.
 FEWEST = 10
 # Nearest to 0 and 1 that a level is told apart from them.
-NEAREST = 1e-6
+NEAREST = 1e-9
 
 
 class LevelMap(NamedTuple):
@@ -68,7 +68,18 @@ def _check_pit(pit):
         raise ValueError(f"pit has shape {pit.shape}; expected (n,), n at least 2.")
     if not ((pit >= 0) & (pit <= 1)).all():
         raise ValueError("pit has NaN or numbers outside 0 to 1; expected probabilities.")
-    return pit
+    # no map of levels reaches truth beyond the range: piled up at its end, it would only make a spike
+    pit = np.sort(pit)
+    inside = pit[(pit > NEAREST) & (pit < 1 - NEAREST)]
+    low = _spread(inside, (pit <= NEAREST).sum())
+    high = 1 - _spread(1 - inside[::-1], (pit >= 1 - NEAREST).sum())
+    return np.sort(np.concatenate([low, inside, high]))
+
+
+def _spread(inside, n):
+    """n values between 0 and as many of the lowest inside."""
+    reach = inside[min(max(n, FEWEST), len(inside)) - 1] if len(inside) else 0.5
+    return (np.arange(n) + 0.5) / max(n, 1) * reach
 
 
 def _knots(n):
@@ -86,6 +97,8 @@ def isotonic_map(pit):
     The empirical CDF of the PIT values :math:`u_i`, at few of its quantiles and linear between them: at
     levels :math:`k / K` with :math:`K \approx n^{1/3}`, and halved towards 0 and 1 while ten values are in a
     piece. The lowest and highest value have the levels :math:`1 / (n + 2)` and :math:`1 - 1 / (n + 2)`.
+    Values of 0 and 1, truth beyond the range of its prediction, which no map reaches, are spread over as
+    many of the values nearest to them.
 
     Parameters
     ----------
@@ -115,17 +128,14 @@ def isotonic_map(pit):
     >>> isotonic_map(pit)([0.25, 0.5]).round(1)  # the CDF of beta(2, 2)
     array([0.2, 0.5])
     """
-    pit = np.sort(_check_pit(pit))
+    pit = _check_pit(pit)
     n, half = len(pit), _knots(len(pit))
     levels = np.concatenate([[0], half, 1 - half[-2::-1], [1]])
     x = np.clip(np.quantile(pit, levels, method="hazen"), NEAREST, 1 - NEAREST)
     y = np.clip(levels, 1 / (n + 2), 1 - 1 / (n + 2))
-    # equal values, many at 0 or 1 where the truth was beyond all bins: the level behind, before or between
+    # of equal values the middle level
     value, first = np.unique(x, return_index=True)
-    last = np.append(first[1:], len(x)) - 1
-    y = np.select(
-        [value <= NEAREST, value >= 1 - NEAREST], [y[last], y[first]], 0.5 * (y[first] + y[last])
-    )
+    y = 0.5 * (y[first] + y[np.append(first[1:], len(x)) - 1])
     return LevelMap(np.concatenate([[0], value, [1]]), np.concatenate([[0], y, [1]]))
 
 
@@ -134,8 +144,10 @@ def conformal_map(pit):
 
     Symmetric: the interval at level c is :math:`|F - 1/2| \le r(c)`, with r the
     :math:`\lceil (n + 1) c \rceil`-th smallest of :math:`|u_i - 1/2|`. To be a map with a density, r is
-    linear between few levels, and lifted until no such rank lies above it. On rows that are exchangeable
-    with the held-out ones, intervals at a level from 20 / n to n / (n + 1) then cover at least that level.
+    linear between few levels, and these are lowered until no such rank lies above it. On rows that are
+    exchangeable with the held-out ones, intervals at a level from 20 / n to n / (n + 1) then cover at least
+    that level, of truth within the range of its prediction: values of 0 and 1 are spread as in
+    `isotonic_map`.
 
     Parameters
     ----------
@@ -167,29 +179,22 @@ def conformal_map(pit):
     """
     radii = np.sort(np.abs(_check_pit(pit) - 0.5))
     n = len(radii)
-    # just below (k - 1) / (n + 1) the k-th radius is not yet needed, just above it is
+    # the k-th radius is needed for every level above this
     needed = np.arange(n) / (n + 1)
     half = _knots(n)
-    levels = np.unique(np.concatenate([half, 1 - half[::-1]]))
-    levels = levels[levels < needed[-1]]
-    knots = np.concatenate([[0], levels, needed[-1:]])
-    radius = np.concatenate([[0], radii[np.searchsorted(needed, levels, "right") - 1], radii[-1:]])
-    # the first piece has to begin at 0, whatever lies above it
-    piece = np.searchsorted(knots, needed, "right") - 1
-    lack = np.where(piece > 0, radii - np.interp(needed, knots, radius), 0)
-    most = np.zeros(len(knots))
-    np.maximum.at(most, np.minimum(piece, len(knots) - 2), lack)
-    radius[1:] += np.maximum(most[1:], np.append(0, most[1:-1]))
-    radius = np.maximum.accumulate(np.clip(radius, 0, 0.5 - NEAREST))
-    # where the end could not be lifted: the ranks that still lie above are knots themselves
-    radii = np.minimum(radii, 0.5 - NEAREST)
-    while (lack := np.where(piece > 0, radii - np.interp(needed, knots, radius), 0)).max() > 1e-12:
-        place = np.searchsorted(knots, needed[lack.argmax()])
-        knots = np.insert(knots, place, needed[lack.argmax()])
-        radius = np.maximum.accumulate(np.insert(radius, place, radii[lack.argmax()]))
-    # of one radius, the lowest level: above it the interval only grows
-    radius, first = np.unique(radius, return_index=True)
-    knots = knots[first]
-    upper = np.append(0.5 + radius[1:], 1), np.append(0.5 + 0.5 * knots[1:], 1)
+    levels = np.concatenate([half, 1 - half[::-1], [1]])
+    picked = np.unique(np.searchsorted(needed, levels, "right") - 1)
+    picked = picked[picked > 0]
+    r, first = np.unique(np.append(0, radii[picked]), return_index=True)
+    c = np.append(0, needed[picked])[first]
+    # the first piece has to begin at 0, whatever lies below it
+    piece = np.minimum(np.searchsorted(r, radii, "right") - 1, len(r) - 2)
+    excess = np.where(piece > 0, np.interp(radii, r, c) - needed, 0)
+    most = np.zeros(len(r))
+    np.maximum.at(most, piece, excess)
+    c[1:] -= np.maximum(most[1:], np.append(0, most[1:-1]))
+    c = np.minimum.accumulate(c[::-1])[::-1]
+    keep = (c > 0) & (np.diff(c, append=1) > 0)
+    upper = np.append(0.5 + r[keep], 1), np.append(0.5 + 0.5 * c[keep], 1)
     x, y = (np.concatenate([1 - side[::-1], [0.5], side]) for side in upper)
     return LevelMap(x, y)

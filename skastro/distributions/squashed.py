@@ -1,7 +1,9 @@
-"""Distributions between two ends, by a logistic map of unbounded ones."""
+"""Distributions between two ends, by a map of unbounded ones."""
+
+import math
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, ndtr, ndtri
 
 from skastro.distributions.base import Distribution
 from skastro.distributions.rows import as_generator, check_rescaling, check_values
@@ -12,10 +14,11 @@ __all__ = ["SquashedDistribution"]
 class SquashedDistribution(Distribution):
     r"""Distributions of targets between ends a and b.
 
-    .. math:: y = a + \frac{b - a}{1 + e^{-z}}
+    .. math:: y = a + (b - a)\, s(z)
 
-    with z distributed as in the base; for a Gaussian base, the logit-normal [1]_. `mean`, `std` and scores
-    are those of a table of the CDF.
+    with z distributed as in the base; s is the logistic function, for a Gaussian base the logit-normal [1]_,
+    or the CDF of the normal distribution, with which a standard normal base becomes uniform. `mean`, `std`
+    and scores are those of a table of the CDF.
 
     Parameters
     ----------
@@ -23,6 +26,8 @@ class SquashedDistribution(Distribution):
         Of z, without bounds.
     low, high : float or array-like of shape (n_targets,)
         a and b, in the units of the targets.
+    link : {"logistic", "normal"}, default="logistic"
+        s.
 
     Attributes
     ----------
@@ -31,7 +36,7 @@ class SquashedDistribution(Distribution):
     Raises
     ------
     ValueError
-        Ends that are not finite, or low not below high.
+        Ends that are not finite, low not below high, or another link.
 
     References
     ----------
@@ -47,7 +52,7 @@ class SquashedDistribution(Distribution):
     (1.0, 1.822, 1.0)
     """
 
-    def __init__(self, base, low, high):
+    def __init__(self, base, low, high, link="logistic"):
         ends = []
         for name, end in (("low", low), ("high", high)):
             value = np.asarray(end, dtype=float)
@@ -56,13 +61,20 @@ class SquashedDistribution(Distribution):
             ends.append(np.broadcast_to(value, base.shape[1:]))
         if not (ends[0] < ends[1]).all():
             raise ValueError(f"low={low!r}, high={high!r}; expected low below high.")
-        self.base, (self.low, self.high) = base, ends
+        if link not in ("logistic", "normal"):
+            raise ValueError(f"link={link!r}; expected 'logistic' or 'normal'.")
+        self.base, (self.low, self.high), self.link = base, ends, link
 
     def _unsquashed(self, y):
         """z, and the logarithm of dz/dy; both of the ends beyond them."""
         y = check_values(y, self.shape)
         inside = np.clip(y, self.low, self.high)
         below, above = inside - self.low, self.high - inside
+        if self.link == "normal":
+            # from the nearer end, for the digits of a small part
+            part = np.minimum(below, above) / (self.high - self.low)
+            z = np.where(below <= above, 1.0, -1.0) * ndtri(part)
+            return z, 0.5 * np.log(2 * math.pi) + 0.5 * z * z - np.log(self.high - self.low)
         with np.errstate(divide="ignore"):
             log_below, log_above = np.log(below), np.log(above)
         return log_below - log_above, np.log(self.high - self.low) - log_below - log_above
@@ -72,7 +84,8 @@ class SquashedDistribution(Distribution):
         return (y <= self.low) | (y >= self.high)
 
     def _squashed(self, z):
-        return self.low + (self.high - self.low) * expit(z)
+        part = ndtr(z) if self.link == "normal" else expit(z)
+        return self.low + (self.high - self.low) * part
 
     @property
     def shape(self):
@@ -80,7 +93,7 @@ class SquashedDistribution(Distribution):
         return self.base.shape
 
     def __getitem__(self, rows):
-        return SquashedDistribution(self.base[rows], self.low, self.high)
+        return SquashedDistribution(self.base[rows], self.low, self.high, self.link)
 
     def cdf(self, y):
         """Probability of less than y, for each target alone: as in `Distribution`."""
@@ -119,5 +132,5 @@ class SquashedDistribution(Distribution):
         """The distributions of offset + scale * y: as in `Distribution`."""
         offset, scale = check_rescaling(offset, scale, self.shape[1])
         return SquashedDistribution(
-            self.base, offset + scale * self.low, offset + scale * self.high
+            self.base, offset + scale * self.low, offset + scale * self.high, self.link
         )

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from skastro.denoising.corruption import Corruption
-from skastro.denoising.image_arrays import Normalization
 from skastro.denoising.image_training import (
     TrainingBatches,
     blind_spots,
 )
+from skastro.images import Normalization
 from skastro.symmetries import turn
 
 

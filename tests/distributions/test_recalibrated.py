@@ -5,6 +5,7 @@ import pytest
 from distribution_checks import check_marginals, check_refusals, check_samples, check_shapes
 from scipy import stats
 
+from skastro.distribution_metrics import cde_loss, crps
 from skastro.distributions import (
     GaussianMixtureDistribution,
     LevelMap,
@@ -84,6 +85,20 @@ def test_wrong_widths_are_put_right(fit, points):
     before, after = said[fresh].log_prob(y[fresh]).mean(), one.log_prob(y[fresh]).mean()
     assert after > before + 0.5
     np.testing.assert_allclose(one[:40].std(), 1.0, atol=0.15)
+
+
+@pytest.mark.parametrize("fit", [isotonic_map, conformal_map])
+def test_truth_beyond_bounded_predictions_makes_no_spikes(fit):
+    rng = np.random.default_rng(0)
+    n = 4000
+    centre = rng.normal(size=(n, 1, 1))
+    # boxes of half of the width: half of the truth is outside
+    said = PiecewiseDistribution(centre + [-0.5, 0.5], np.tile([0.0, 1.0], (n, 1, 1)))
+    y = centre[:, 0] + rng.uniform(-1, 1, size=(n, 1))
+    held, fresh = slice(0, n // 2), slice(n // 2, n)
+    one = RecalibratedDistribution(said[fresh], [fit(said[held].cdf(y[held])[:, 0])])
+    assert cde_loss(y[fresh], one) < cde_loss(y[fresh], said[fresh]) + 0.2
+    assert crps(y[fresh], one) < crps(y[fresh], said[fresh]) + 0.01
 
 
 def test_bad_input():

@@ -72,7 +72,7 @@ def check_images(X, name="X", *, dtype=np.float32, n_channels=None, unit=None):
     Examples
     --------
     >>> import numpy as np
-    >>> from skastro.denoising.image_arrays import check_images
+    >>> from skastro.images import check_images
     >>> images, info = check_images(np.ones((5, 8, 8), dtype=">f4"))
     >>> images.shape, images.dtype.isnative
     ((5, 1, 8, 8), True)
@@ -146,7 +146,7 @@ class Normalization:
     Examples
     --------
     >>> import torch
-    >>> from skastro.denoising.image_arrays import Normalization
+    >>> from skastro.images import Normalization
     >>> image = torch.tensor([[[[0.0, 4.0], [8.0, float("nan")]]]])
     >>> norm = Normalization("max")
     >>> z = norm.forward(image, norm.scale(image))

@@ -7,7 +7,7 @@ from astropy import units as u
 from scipy.sparse import csr_array
 from scipy.stats import median_abs_deviation
 
-from skastro.denoising.image_arrays import Normalization, check_images
+from skastro.images import Normalization, check_images
 
 
 def test_shapes_and_types_of_what_comes_back():
