@@ -16,6 +16,7 @@ PUBLIC = [
     "datasets", "compare", "displays", "io", "field_metrics", "scattering", "scattering.baselines",
     "separation", "separation_metrics", "separation.baselines", "density", "ranks", "distributions",
     "distribution_metrics", "photoz_metrics",
+    "regression.baselines",
 ]  # fmt: skip
 
 

@@ -57,7 +57,7 @@ class TemplateFitRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
     >>> from skastro.datasets import galactic_center_templates, make_galactic_center
     >>> from skastro.regression.baselines import TemplateFitRegressor
     >>> sky = make_galactic_center(300, random_state=0)
-    >>> model = TemplateFitRegressor(galactic_center_templates().templates)
+    >>> model = TemplateFitRegressor(galactic_center_templates())
     >>> model.fit(sky.images[:200], sky.params[:200, :2])
     TemplateFitRegressor(...)
     >>> bool(model.score(sky.images[200:], sky.params[200:, :2]) > 0.9)

@@ -72,7 +72,7 @@ def test_a_step_may_be_left_out(sky):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_all_of_images_beat_the_mean(sky):
     images, y = sky
-    templates = galactic_center_templates(32).templates
+    templates = galactic_center_templates(32)
     mean = np.abs(y[200:] - y[:200].mean(0)).mean(0)
     found = default_baselines("images", templates=templates, quick=True)
     assert [name for name, _ in found][-1] == "template fit" and len(found) == 6

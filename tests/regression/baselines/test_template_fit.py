@@ -110,7 +110,7 @@ def test_the_galactic_centre():
     sky = make_galactic_center(700, random_state=7)
     p = sky.params
     y = np.c_[p[:, 3], p[:, 4] + p[:, 5], p[:, 5], p[:, 4]] / [1.0, 4800.0, 4000.0, 800.0]
-    model = TemplateFitRegressor(galactic_center_templates().templates)
+    model = TemplateFitRegressor(galactic_center_templates())
     model.fit(sky.images[:400], y[:400])
     error = np.abs(model.predict(sky.images[400:]) - y[400:]).mean(0)
     # the reference has .115, .045, .047, .177
