@@ -85,8 +85,8 @@ def scores(distribution, z):
 
 
 def line(name, values, seconds=()):
-    shown = [f"{v:10.5f}" for v in values[:5]] + [f"{v:13.2f}" for v in values[5:]]
-    print(f"{name:30s}" + "".join(shown) + "".join(f"{s:10.2f}" for s in seconds), flush=True)
+    shown = [f"{v:10.5f}" for v in values[:5]] + [f"{v:15.2f}" for v in values[5:]]
+    print(f"{name:30s}" + "".join(shown) + "".join(f"{s:11.2f}" for s in seconds), flush=True)
 
 
 def main():
@@ -102,7 +102,7 @@ def main():
     X, z = load_sdss_photometry("train", return_X_y=True)
     X_test, z_test = load_sdss_photometry("test", return_X_y=True)
     print(f"{'method':30s}" + "".join(f"{c:>10s}" for c in COLUMNS[:5]), end="")
-    print("".join(f"{c:>13s}" for c in COLUMNS[5:]) + f"{'fit s':>10s}{'predict s':>10s}")
+    print("".join(f"{c:>15s}" for c in COLUMNS[5:]) + f"{'fit s':>11s}{'predict s':>11s}")
     rows = []
     for name, model in estimators(options.quick).items():
         if options.only and not name.startswith(options.only):
