@@ -75,7 +75,9 @@ def test_all_of_images_beat_the_mean(sky):
     templates = galactic_center_templates(32)
     mean = np.abs(y[200:] - y[:200].mean(0)).mean(0)
     found = default_baselines("images", templates=templates, quick=True)
-    assert [name for name, _ in found][-1] == "template fit" and len(found) == 6
+    assert [name for name, _ in found][-3:] == [
+        "ridge of features and templates", "k nearest of features and templates", "template fit",
+    ]  # fmt: skip
     for name, model in found:
         model.fit(images[:200], y[:200])
         error = np.abs(model.predict(images[200:], point="median") - y[200:]).mean(0)
