@@ -4,10 +4,10 @@
 
 8,192 images to train on and 1,024 to choose the epoch and to calibrate with (for the methods that hold none
 out, those are more to train on), 1,024 to test on, all fresh. One network for the six parameters and the
-total number of sources. Printed for the factor of dark matter and the numbers of all sources, of the disk's and of
-the bulge's: the mean absolute error of the median over the upper bound, R2, the CRPS in the same unit, the
-coverage of central intervals, and whether the PIT is flat. Then the seconds of training on two threads, and
-the images a second predicted on one. ``--members 3`` adds an ensemble, ``--plain`` a plain convolutional
+total number of sources. Printed for the factor of dark matter and the numbers of all sources, of the disk's
+and of the bulge's: the mean absolute error of the median over the upper bound, R2, the CRPS in the same unit,
+the coverage of central intervals, and whether the PIT is flat. Then the seconds of training on two threads,
+and the images a second predicted on one. ``--members 3`` adds an ensemble, ``--plain`` a plain convolutional
 network.
 """
 

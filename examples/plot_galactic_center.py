@@ -2,9 +2,9 @@
 Dark matter in the Galactic Centre
 ==================================
 
-Photon counts of a toy gamma-ray sky: gas, inverse Compton light, the Fermi bubbles, thousands of faint sources,
-and dark matter, spread like the sources of the bulge but smooth. How much of it is there, and how sure can one be?
-A network answers with a distribution for each parameter.
+Photon counts of a toy gamma-ray sky: gas, inverse Compton light, the Fermi bubbles, thousands of faint
+sources, and dark matter, spread like the sources of the bulge but smooth. How much of it is there, and how
+sure can one be? A network answers with a distribution for each parameter.
 """
 
 # %%
@@ -44,9 +44,10 @@ fig.colorbar(shown, ax=axes, label="√counts")
 # %%
 # A regressor with error bars
 # ---------------------------
-# The sky is nearly the same when it is reflected, so training images are (``augment="flips"``). The bounds are
-# those of the simulator's priors: no prediction will be outside. A fifth of the images is held out to choose the
-# best epoch and to calibrate the probabilities. This page has few images and little time: a narrow network.
+# The sky is nearly the same when it is reflected, so training images are (``augment="flips"``). The bounds
+# are those of the simulator's priors: no prediction will be outside. A fifth of the images is held out to
+# choose the best epoch and to calibrate the probabilities. This page has few images and little time: a narrow
+# network.
 
 model = ParamRegressor(
     network=ResNet(stem=(8,), widths=(16, 32, 48)),
@@ -65,7 +66,8 @@ PredictionDisplay.from_estimator(model, X_test, y_test, target_names=names)
 # %%
 # Are the error bars right?
 # -------------------------
-# The probability integral transform of the truth should be uniform, and intervals should hold what they promise.
+# The probability integral transform of the truth should be uniform, and intervals should hold what they
+# promise.
 
 distribution = model.predict_distribution(X_test)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
@@ -80,8 +82,8 @@ for name, score, error in zip(names, scores, errors, strict=True):
 # %%
 # Another prior
 # -------------
-# The simulator draws the dark matter uniformly, and that prior is in every prediction. Who believes that there
-# is little of it can say so afterwards, without another training.
+# The simulator draws the dark matter uniformly, and that prior is in every prediction. Who believes that
+# there is little of it can say so afterwards, without another training.
 
 low, high = (
     model.predict_interval(X_test[:1], prior=prior)

@@ -2,8 +2,8 @@
 Photometric redshifts as distributions
 ======================================
 
-Two ways to a redshift without a spectrum: from the magnitudes of real galaxies of the Sloan survey, and from images
-in five bands. Both are a `ParamRegressor`; both answer with a probability density over redshift.
+Two ways to a redshift without a spectrum: from the magnitudes of real galaxies of the Sloan survey, and from
+images in five bands. Both are a `ParamRegressor`; both answer with a probability density over redshift.
 """
 
 # %%
@@ -43,8 +43,8 @@ for name, model in (("network", table), ("25 neighbours", neighbours)):
 PredictionDisplay.from_estimator(table, X_test, z_test, kind="redshift", target_names=["redshift"])
 
 # %%
-# A flat histogram of the probability integral transform is needed, and not enough: giving everyone the redshifts
-# of the training galaxies would be flat too.
+# A flat histogram of the probability integral transform is needed, and not enough: giving everyone the
+# redshifts of the training galaxies would be flat too.
 
 PITDisplay.from_estimator(table, X_test, z_test)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import beta
 
-from skastro.displays.style import COLORS, DASHES, draw_perfect, new_axes
+from skastro.displays.style import COLORS, DASHES, draw_legend, draw_perfect, new_axes
 from skastro.displays.targets import predict_distribution, read_targets
 from skastro.distribution_metrics import hpd_values, pit_values
 from skastro.distributions.rows import check_levels
@@ -194,5 +194,5 @@ class CoverageDisplay:
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         ax.set(xlabel="level of the interval", ylabel="fraction of the truth inside")
         ax.spines[["top", "right"]].set_visible(False)
-        ax.legend(frameon=False, fontsize="small", loc="best")
+        draw_legend([ax], ax.get_legend_handles_labels()[0])
         return self

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skastro.displays.style import COLORS, DASHES, require_matplotlib
+from skastro.displays.style import COLORS, DASHES, draw_legend, require_matplotlib
 from skastro.displays.targets import predict_distribution, read_targets
 
 __all__ = ["PDFDisplay"]
@@ -10,7 +10,7 @@ __all__ = ["PDFDisplay"]
 N_SHOWN = 6
 N_COLUMNS = 3
 # Points of a curve: evenly in the range that holds all but TAIL at either end, and in the probability.
-N_EVEN, N_LEVELS, TAIL = 401, 199, 5e-4
+N_EVEN, N_LEVELS, TAIL = 401, 199, 5e-3
 
 
 class PDFDisplay:
@@ -199,21 +199,9 @@ class PDFDisplay:
             raise ValueError(f"axes has {len(self.axes_)} panels; expected {n}, one for each row.")
         self.figure_ = self.axes_[0].figure
         self.curves_ = [self._draw(ax, i) for i, ax in enumerate(self.axes_)]
-        self._draw_legend()
-        return self
-
-    def _draw_legend(self):
         handles, _ = self.axes_[0].get_legend_handles_labels()
-        style = {"frameon": False, "fontsize": "small", "handles": handles}
-        if self.figure_.get_layout_engine() is None:
-            self.axes_[0].legend(**style)
-            return
-        for old in list(self.figure_.legends):
-            if old.get_gid() == "pdf":
-                old.remove()
-        # below all panels, where no curve can be
-        legend = self.figure_.legend(loc="outside lower center", ncols=len(handles), **style)
-        legend.set_gid("pdf")
+        draw_legend(self.axes_, handles, ncols=len(handles))
+        return self
 
     def _draw(self, ax, i):
         drawn = sum(line.get_gid() == "pdf" for line in ax.lines)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import beta, binom, kstest
 
-from skastro.displays.style import COLORS, DASHES, draw_perfect, new_axes
+from skastro.displays.style import COLORS, DASHES, draw_legend, draw_perfect, new_axes
 from skastro.displays.targets import predict_distribution, read_targets
 from skastro.distribution_metrics import pit_values
 
@@ -171,10 +171,7 @@ class PITDisplay:
         ax.spines[["top", "right"]].set_visible(False)
         curves = [one for one in (*ax.patches, *ax.lines) if one.get_gid() == "pit"]
         bands = [one for one in ax.collections if _is_band(one)]
-        ax.legend(
-            handles=[*curves, bands[0]], fontsize="small", facecolor="white", framealpha=0.8,
-            edgecolor="none", loc="best" if kind == "qq" else "lower center",
-        )  # fmt: skip
+        draw_legend([ax], [*curves, bands[0]])
         return self
 
     @staticmethod

@@ -232,8 +232,9 @@ class PredictionDisplay:
         figure.align_ylabels()
         first = [self.axes_[key][0].get_legend_handles_labels()[0] for key in self.axes_]
         self.axes_["prediction"][0].legend(
-            handles=sum(first, []), frameon=False, fontsize="small", loc="lower right"
-        )
+            handles=sum(first, []), fontsize="small", loc="lower right", facecolor="white",
+            framealpha=0.8, edgecolor="none",
+        )  # fmt: skip
         return self
 
     def _measure(self):
@@ -291,20 +292,15 @@ class PredictionDisplay:
                     linewidth=0.9, zorder=3, label=None if k else f"outlier: {self.threshold:g} (1 + z)",
                     gid="threshold", scalex=False, scaley=False,
                 )  # fmt: skip
-        ax.set_title(self.titles[i], fontsize="medium")
-        ax.text(
-            0.03, 0.97, self._told(i), transform=ax.transAxes, va="top", fontsize="small",
-            linespacing=1.4, zorder=5,
-        )  # fmt: skip
+        told = [one for one in (self.titles[i], self._told(i)) if one]
+        ax.set_title("\n".join(told), fontsize="small")
 
     def _told(self, i):
         found = self.summary_[i]
         if self.kind == "redshift":
             bias = f"{found['bias']:+.4f}".replace("-", "−")
-            return (
-                f"bias {bias}\n$\\sigma_\\mathrm{{MAD}}$ {found['sigma_mad']:.4f}\n"
-                f"outliers {100 * found['outlier_fraction']:.2f} %"
-            )
+            scatter = f"$\\sigma_\\mathrm{{MAD}}$ {found['sigma_mad']:.4f}"
+            return f"bias {bias}, {scatter}, outliers {100 * found['outlier_fraction']:.2f} %"
         unit = f" {self.units[i]}" if self.units[i] else ""
         return f"MAE {found['mae']:.3g}{unit}"
 

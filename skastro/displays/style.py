@@ -1,6 +1,6 @@
 """What all pictures share: matplotlib when it is there, colours that everybody can tell apart."""
 
-__all__ = ["COLORS", "DASHES", "draw_perfect", "new_axes", "require_matplotlib"]
+__all__ = ["COLORS", "DASHES", "draw_legend", "draw_perfect", "new_axes", "require_matplotlib"]
 
 # Okabe & Ito (2008), the set of eight that the colour-blind distinguish, without its yellow
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#777777")
@@ -57,3 +57,28 @@ def draw_perfect(ax, level=None):
     style = {"color": "0.3", "linewidth": 0.8, "zorder": 1, "gid": "perfect"}
     # above 0, for logarithmic axes
     ax.axline((1, 1), (10, 10), **style) if level is None else ax.axhline(level, **style)
+
+
+def draw_legend(axes, handles, ncols=1):
+    """A legend below the axes, where no curve can be, or inside one.
+
+    Below it is if the axes are alone in a figure with a layout that makes room for it.
+
+    Parameters
+    ----------
+    axes : sequence of matplotlib.axes.Axes
+        Those that it is for; inside, it is in the first.
+    handles : list of Artist
+    ncols : int, default=1
+        Of the legend below.
+    """
+    figure, style = axes[0].figure, {"handles": handles, "fontsize": "small"}
+    others = [ax for ax in figure.axes if ax.axison and not any(ax is one for one in axes)]
+    if figure.get_layout_engine() is None or others:
+        axes[0].legend(**style, facecolor="white", framealpha=0.8, edgecolor="none")
+        return
+    for old in list(figure.legends):
+        if old.get_gid() == "legend":
+            old.remove()
+    legend = figure.legend(**style, loc="outside lower center", ncols=ncols, frameon=False)
+    legend.set_gid("legend")

@@ -8,6 +8,8 @@ __all__ = ["LevelMap", "conformal_map", "isotonic_map"]
 
 # Held-out values that a piece of a map has at least, towards its ends.
 FEWEST = 10
+# Between the lowest of all values and where the others lead to expect it.
+FACTOR = 3.0
 # Nearest to 0 and 1 that a level is told apart from them.
 NEAREST = 1e-9
 
@@ -91,12 +93,27 @@ def _knots(n):
     return np.array(levels)
 
 
+def _lowest(values, levels):
+    """Quantiles of values at levels, and the lowest value, within a factor of what they lead to expect.
+
+    One value says little of where the lowest part of 1 / (n + 2) lies. The power law through the lowest
+    quantile and one four times as high says it too.
+    """
+    x = np.quantile(values, levels, method="hazen")
+    level, behind = 1 / (len(values) + 2), min(2, len(x) - 1)
+    power = np.log(x[behind] / x[0]) / np.log(levels[behind] / levels[0]) if behind else 1.0
+    expected = x[0] * (level / levels[0]) ** power
+    least = np.clip(values.min(), expected / FACTOR, min(FACTOR * expected, x[0]))
+    return x, max(least, NEAREST)
+
+
 def isotonic_map(pit):
     r"""Map of levels to how often held-out truth was below them [1]_.
 
     The empirical CDF of the PIT values :math:`u_i`, at few of its quantiles and linear between them: at
     levels :math:`k / K` with :math:`K \approx n^{1/3}`, and halved towards 0 and 1 while ten values are in a
-    piece. The lowest and highest value have the levels :math:`1 / (n + 2)` and :math:`1 - 1 / (n + 2)`.
+    piece. The lowest and highest value have the levels :math:`1 / (n + 2)` and :math:`1 - 1 / (n + 2)`; one
+    that is three times nearer to 0 or 1 than the others lead to expect is moved, as it would make a spike.
     Values of 0 and 1, truth beyond the range of its prediction, which no map reaches, are spread over as
     many of the values nearest to them.
 
@@ -130,9 +147,9 @@ def isotonic_map(pit):
     """
     pit = _check_pit(pit)
     n, half = len(pit), _knots(len(pit))
-    levels = np.concatenate([[0], half, 1 - half[-2::-1], [1]])
-    x = np.clip(np.quantile(pit, levels, method="hazen"), NEAREST, 1 - NEAREST)
-    y = np.clip(levels, 1 / (n + 2), 1 - 1 / (n + 2))
+    (low, first), (high, last) = (_lowest(side, half) for side in (pit, 1 - pit))
+    x = np.concatenate([[first], low, 1 - high[-2::-1], [1 - last]])
+    y = np.concatenate([[1 / (n + 2)], half, 1 - half[-2::-1], [1 - 1 / (n + 2)]])
     # of equal values the middle level
     value, first = np.unique(x, return_index=True)
     y = 0.5 * (y[first] + y[np.append(first[1:], len(x)) - 1])
@@ -147,7 +164,8 @@ def conformal_map(pit):
     linear between few levels, and these are lowered until no such rank lies above it. On rows that are
     exchangeable with the held-out ones, intervals at a level from 20 / n to n / (n + 1) then cover at least
     that level, of truth within the range of its prediction: values of 0 and 1 are spread as in
-    `isotonic_map`.
+    `isotonic_map`. The price is a last piece that hangs on the largest radius alone and may be steep: where
+    the density of predictions with ends matters, take `isotonic_map`.
 
     Parameters
     ----------
@@ -178,10 +196,9 @@ def conformal_map(pit):
     (True, True)
     """
     radii = np.sort(np.abs(_check_pit(pit) - 0.5))
-    n = len(radii)
+    n, half = len(radii), _knots(len(radii))
     # the k-th radius is needed for every level above this
     needed = np.arange(n) / (n + 1)
-    half = _knots(n)
     levels = np.concatenate([half, 1 - half[::-1], [1]])
     picked = np.unique(np.searchsorted(needed, levels, "right") - 1)
     picked = picked[picked > 0]

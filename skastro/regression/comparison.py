@@ -116,7 +116,7 @@ def _plot(comparison):
     # matplotlib is an extra
     from skastro.displays.regression import plot_comparison
 
-    return plot_comparison(comparison)
+    return plot_comparison(comparison, quantile_distribution)
 
 
 TASK = Task(

@@ -6,7 +6,7 @@ from skastro.distributions import PiecewiseDistribution
 
 __all__ = ["prior_ratio", "training_density"]
 
-# Bins of a histogram of targets: about the square root of the rows, within these.
+# Bins of a histogram of targets: about the cube root of the rows, within these.
 LEAST_BINS, MOST_BINS = 5, 50
 
 
@@ -23,7 +23,7 @@ def training_density(y, bounds):
     density : PiecewiseDistribution
         Of one row.
     """
-    n_bins = int(np.clip(np.sqrt(len(y)) / 2, LEAST_BINS, MOST_BINS))
+    n_bins = int(np.clip(np.cbrt(len(y)), LEAST_BINS, MOST_BINS))
     edges = np.stack([np.linspace(low, high, n_bins + 1) for low, high in bounds])
     counts = [np.histogram(column, bins)[0] for column, bins in zip(y.T, edges, strict=True)]
     return PiecewiseDistribution.from_masses(edges, np.stack(counts)[None] / len(y))

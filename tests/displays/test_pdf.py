@@ -43,7 +43,7 @@ def test_curves_are_the_densities(target):
         )
         np.testing.assert_allclose(density, expected @ [0.8, 0.2], rtol=1e-9)
         # the narrow peak is not missed
-        assert np.trapezoid(density, x) == pytest.approx(1, abs=5e-3)
+        assert np.trapezoid(density, x) == pytest.approx(1, abs=0.01)
         (line,) = by_gid(display.axes_[i], "truth")
         assert line.get_xdata()[0] == Y[row, target]
         assert display.axes_[i].get_ylim()[1] > density.max()

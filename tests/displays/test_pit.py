@@ -32,7 +32,7 @@ class Known:
 
 
 def legend(display):
-    return [one.get_text() for one in display.ax_.get_legend().get_texts()]
+    return [one.get_text() for one in display.figure_.legends[0].get_texts()]
 
 
 def by_hand(stds=STDS):

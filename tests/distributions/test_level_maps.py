@@ -53,10 +53,18 @@ def test_few_held_out_values_make_no_spikes():
         assert np.mean(np.log(slopes)) > -0.1
 
 
-def test_lowest_and_highest_value_have_their_share():
+def test_the_ends_have_their_share():
     pit = np.linspace(0.2, 0.7, 50)
     one = isotonic_map(pit)
     assert one(0.2) == pytest.approx(1 / 52) and one(0.7) == pytest.approx(1 - 1 / 52)
+    # of what is right already, the ends are no steeper than the rest
+    rng = np.random.default_rng(0)
+    slopes = [isotonic_map(rng.random(300)).slope([1e-6, 1 - 1e-6]) for _ in range(200)]
+    assert np.quantile(slopes, 0.98) < 8
+    # and follow a law that rises towards them
+    one = isotonic_map(rng.beta(0.5, 0.5, 4000))
+    for part in (one.x[1], 1 - one.x[-2]):
+        assert stats.beta(0.5, 0.5).cdf(part) == pytest.approx(1 / 4002, rel=1)
 
 
 def test_truth_beyond_the_range_makes_no_spike():

@@ -237,7 +237,7 @@ def test_torch_and_numpy_are_left_alone(head):
     first, second = one.sample(4, random_state=0), one.sample(4, random_state=0)
     assert np.array_equal(first, second) and first.shape == (4, 3, 2)
     assert torch.equal(before[0], torch.random.get_rng_state())
-    assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+    assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002  # noqa: NPY002
 
 
 @pytest.mark.parametrize("name", sorted(HEADS))
