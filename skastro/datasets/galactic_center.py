@@ -20,7 +20,6 @@ LOG_FLUX = 1.0, 1.2  # mean and deviation of ln(flux)
 DISK_LENGTH, DISK_HEIGHT = 34.516, 2.071  # 5 and 0.3 kpc at 8.3 kpc [deg]
 CHUNK = 512 * 64**2  # pixels at once: some 100 MB of work arrays
 
-TEMPLATE_NAMES = ["ic", "pi0", "bubbles", "dm", "disk"]
 PARAM_NAMES = ["A_ic", "A_pi0", "A_bubbles", "A_dm", "n_ps_gc", "n_ps_disk"]
 
 _DESCR = """\
@@ -144,9 +143,9 @@ def _sky(params, angles, n_pixels, rng):
 def galactic_center_templates(n_pixels=64, *, psf_normalized=False):
     """What the images of `make_galactic_center` are made of, on average.
 
-    Blurred, in counts a pixel for a factor 1: the four smooth components, the gas without its scatter,
-    and the sources of the disk, for a thousand of them. The mean of the sources of the bulge has the shape
-    of the dark matter.
+    Blurred, in counts a pixel for a factor 1: inverse Compton emission, gas without its scatter, bubbles,
+    dark matter, and the sources of the disk, for a thousand of them. The mean of the sources of the bulge
+    has the shape of the dark matter.
 
     Parameters
     ----------
@@ -157,12 +156,7 @@ def galactic_center_templates(n_pixels=64, *, psf_normalized=False):
 
     Returns
     -------
-    bunch : :class:`~sklearn.utils.Bunch`
-        With the attributes
-
-        templates : ndarray of shape (5, n_pixels, n_pixels), float64
-        names : list of str
-            "ic", "pi0", "bubbles", "dm", "disk".
+    templates : ndarray of shape (5, n_pixels, n_pixels), float64
 
     Raises
     ------
@@ -174,7 +168,7 @@ def galactic_center_templates(n_pixels=64, *, psf_normalized=False):
     >>> from skastro.datasets import galactic_center_templates, make_galactic_center
     >>> sky = make_galactic_center(500, psf_normalized=True, random_state=0)
     >>> factors = sky.params.mean(0)[[0, 1, 2, 3, 5]] * [1, 1, 1, 1, 1e-3]
-    >>> found = galactic_center_templates(psf_normalized=True).templates
+    >>> found = galactic_center_templates(psf_normalized=True)
     >>> mean = (factors[:, None, None] * found).sum(0)  # without bulge, nor the scatter of the gas
     >>> bool(0.9 < mean.mean() / sky.images.mean() < 1)
     True
@@ -189,7 +183,7 @@ def galactic_center_templates(n_pixels=64, *, psf_normalized=False):
     disk *= 1000.0 * np.exp(mean + 0.5 * deviation**2) / disk.sum()
     psf = _psf_matrix(centres, pixel, psf_normalized).astype(np.float64)
     templates = np.stack(np.broadcast_arrays(*_templates(x, y, pixel), disk))
-    return Bunch(templates=psf @ templates @ psf, names=list(TEMPLATE_NAMES))
+    return psf @ templates @ psf
 
 
 def _check_integer(name, value, least):

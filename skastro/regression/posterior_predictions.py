@@ -27,11 +27,16 @@ class DistributionRegressorMixin(RegressorMixin):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from sklearn.base import BaseEstimator
+    >>> from skastro.distributions import PiecewiseDistribution
     >>> from skastro.regression import DistributionRegressorMixin
-    >>> hasattr(DistributionRegressorMixin, "predict_quantiles")
-    True
+    >>> class Anywhere(DistributionRegressorMixin, BaseEstimator):
+    ...     target_ndim_ = 1
+    ...     def predict_distribution(self, X):
+    ...         return PiecewiseDistribution([0.0, 1.0], [[[0.0, 1.0]]] * len(X))
+    >>> model = Anywhere()
+    >>> model.predict([[3], [4]]).tolist(), model.predict_quantiles([[3]], 0.9).round(3).tolist()
+    ([0.5, 0.5], [0.9])
     """
 
     def predict(self, X, *, point="mean", **context):

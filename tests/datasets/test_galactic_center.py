@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.signal import convolve2d
 
-from skastro.datasets import make_galactic_center
-from skastro.datasets.galactic_center import _geometry, _templates
+from skastro.datasets import galactic_center_templates, make_galactic_center
+from skastro.datasets.galactic_center import _geometry, _psf_matrix, _templates
 
 N = 768
 CENTRES = (np.arange(64) - 31.5) * 0.46875
@@ -234,3 +234,31 @@ def test_bad_sizes(name, bad):
     with pytest.raises(ValueError, match=f"{name}=.*expected an integer of at least") as caught:
         make_galactic_center(**{"n_images": 1, name: bad})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_templates_add_up_to_the_mean_image(normalized):
+    found = galactic_center_templates(psf_normalized=normalized)
+    assert found.shape == (5, 64, 64)
+    sky = make_galactic_center(N, psf_normalized=normalized, return_maps=True, random_state=3)
+    centres, pixel = _geometry(64)
+    psf = _psf_matrix(centres, pixel, normalized)
+    # the disk by itself, in rows and in columns
+    disk = (psf @ sky.flux_ps_disk.mean(0) @ psf) / (1e-3 * sky.params[:, 5].mean())
+    for axis in (0, 1):
+        expected = found[4].sum(axis)
+        np.testing.assert_allclose(disk.sum(axis), expected, rtol=0.1, atol=0.02 * expected.max())
+    bulge = (psf @ sky.flux_ps_gc.mean(0) @ psf).sum(0)
+    shape = found[3].sum(0)
+    np.testing.assert_allclose(bulge / bulge.sum(), shape / shape.sum(), rtol=0.15)
+    factors = np.r_[sky.params[:, :4].mean(0), 1e-3 * sky.params[:, 5].mean()]
+    scatter = np.exp(0.5 * (1.059 / 8) ** 2)
+    smooth = np.einsum("k,khw->hw", factors * [1, scatter, 1, 1, 1], found)
+    total = smooth + psf @ sky.flux_ps_gc.mean(0) @ psf
+    assert total.mean() == pytest.approx(sky.blurred.mean(), rel=0.015)
+
+
+def test_templates_want_pixels():
+    with pytest.raises(ValueError, match="n_pixels=3: expected an integer of at least 4"):
+        galactic_center_templates(3)
+    assert np.isfinite(galactic_center_templates(5)).all()

@@ -4,7 +4,7 @@ from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import BaggingRegressor, HistGradientBoostingRegressor
 from sklearn.neural_network import MLPRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skastro.base import draw_seed
@@ -27,7 +27,7 @@ def default_baselines(kind="images", *, templates=None, features=None, quick=Fal
     kind : {"images", "table"}, default="images"
         What they are fitted to.
     templates : array-like of shape (n_templates, h, w), optional
-        Of images: adds a fit of these.
+        Of images: adds a fit of these, and what two of the others make of its amplitudes and the features.
     features : transformer, optional
         From images to a table. None: a `FeatureExtractor` of rings and strips.
     quick : bool, default=False
@@ -61,7 +61,7 @@ def default_baselines(kind="images", *, templates=None, features=None, quick=Fal
         trees["n_estimators"] = 10
     boosting = HistGradientBoostingRegressor(
         loss="absolute_error",
-        max_iter=10 if quick else 150,
+        max_iter=30 if quick else 150,
         max_features=0.3 if images else 1.0,
         random_state=seed,
     )
@@ -89,22 +89,32 @@ def default_baselines(kind="images", *, templates=None, features=None, quick=Fal
         ("k nearest", nearest),
         ("random forest", ForestDensityRegressor(random_state=seed, **trees)),
         ("gradient boosting", ResidualRegressor(boosting, **cv)),
-        ("MLP x3", ResidualRegressor(several, **cv)),
+        ("MLP x3", ResidualRegressor(several, **{**cv, "cv": 2 if quick else 3})),
     ]
     if not images:
         return found
     features = FeatureExtractor() if features is None else features
-    found = [
-        (
-            f"{name} of features",
-            DistributionPipeline([("features", clone(features)), ("regressor", estimator)]),
-        )
-        for name, estimator in found
-    ]
+    informed = found[:2]
+    found = _behind(features, "features", found)
     if templates is not None:
         fit = TemplateFitRegressor(templates)
+        both = FeatureUnion([("features", features), ("templates", fit)])
+        found += _behind(both, "features and templates", informed)
         found.append(("template fit", ResidualRegressor(fit, **{**cv, "cv": 2})))
     return found
+
+
+def _behind(transformer, what, estimators):
+    """Estimators of tables, for what the transformer takes."""
+    return [
+        (
+            f"{name} of {what}",
+            DistributionPipeline(
+                [("features", clone(transformer)), ("regressor", clone(estimator))]
+            ),
+        )
+        for name, estimator in estimators
+    ]
 
 
 def _scaled_targets(regressor):

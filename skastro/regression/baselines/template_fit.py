@@ -57,7 +57,7 @@ class TemplateFitRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
     >>> from skastro.datasets import galactic_center_templates, make_galactic_center
     >>> from skastro.regression.baselines import TemplateFitRegressor
     >>> sky = make_galactic_center(300, random_state=0)
-    >>> model = TemplateFitRegressor(galactic_center_templates().templates)
+    >>> model = TemplateFitRegressor(galactic_center_templates())
     >>> model.fit(sky.images[:200], sky.params[:200, :2])
     TemplateFitRegressor(...)
     >>> bool(model.score(sky.images[200:], sky.params[200:, :2]) > 0.9)
@@ -218,7 +218,8 @@ def fit_templates(images, templates, *, variance="counts", threshold=1.5, n_iter
     n_templates = len(templates)
     # one matrix product gives the normal equations of all images
     pairs = (templates[:, None] * templates).reshape(-1, templates.shape[1]).T
-    floor = np.maximum(FLOOR * images.mean(1, keepdims=True), np.finfo(float).tiny)
+    floor = FLOOR * images.mean(1, keepdims=True)
+    floor = np.where(floor > 0, floor, 1.0)
     weights = 1 / np.maximum(images, floor) if variance == "counts" else np.ones_like(images)
     for _ in range(n_iter):
         normal = (weights @ pairs).reshape(-1, n_templates, n_templates)
@@ -241,4 +242,9 @@ def fit_templates(images, templates, *, variance="counts", threshold=1.5, n_iter
 def _deviation(residuals):
     """Robust standard deviation of each row."""
     deviation = 1.4826 * np.median(np.abs(residuals), axis=1)
-    return np.maximum(deviation, np.finfo(float).tiny)
+    if (deviation > 0).all():
+        return deviation
+    # most pixels are fitted exactly
+    plain = np.sqrt(np.mean(residuals**2, axis=1))
+    deviation = np.where(deviation > 0, deviation, plain)
+    return np.where(deviation > 0, deviation, 1.0)
