@@ -366,6 +366,9 @@ class NetEstimator(BaseEstimator):
     def _lr(self):
         return self.lr
 
+    def _weight_decay(self):
+        return 0.0
+
     def _n_epochs(self):
         return self.max_epochs
 
@@ -382,7 +385,7 @@ class NetEstimator(BaseEstimator):
             module,
             criterion=self._make_criterion(),
             optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=0.0,
+            optimizer__weight_decay=self._weight_decay(),
             optimizer__fused=device.type in ("cpu", "cuda"),
             lr=self._lr(),
             max_epochs=self._n_epochs(),

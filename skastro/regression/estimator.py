@@ -1,6 +1,6 @@
 """`ParamRegressor`: parameters from images or tables, each with its distribution."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -65,8 +65,10 @@ class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator)
         intervals hold at least what they should [4]_.
     missing : {"error", "mask"}, default="error"
         NaN in images: an error, or unknown pixels, of which the network is told.
-    lr : float, default=2e-3
+    lr : float, default=3e-3
         Highest learning rate.
+    weight_decay : float, default=0.02
+        Decoupled, of all weights, in each step times the learning rate.
     max_epochs : int, default=20
     batch_size : int, default=64
     batch_growth : float, default=1.0
@@ -148,6 +150,7 @@ class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator)
         "recalibrate": [StrOptions({"isotonic", "conformal"}), None],
         "missing": [StrOptions({"error", "mask"})],
         **NetEstimator._parameter_constraints,
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
     }
@@ -167,7 +170,8 @@ class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator)
         n_members=1,
         recalibrate=None,
         missing="error",
-        lr=2e-3,
+        lr=3e-3,
+        weight_decay=0.02,
         max_epochs=20,
         batch_size=64,
         batch_growth=1.0,
@@ -191,6 +195,7 @@ class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator)
         self.recalibrate = recalibrate
         self.missing = missing
         self.lr = lr
+        self.weight_decay = weight_decay
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.batch_growth = batch_growth
@@ -279,6 +284,9 @@ class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator)
         for k, body in enumerate(module.bodies):
             head = self.head_.make_module(body.n_features, self.n_targets_, targets)
             module.heads[k] = head.to(self._torch_dtype)
+
+    def _weight_decay(self):
+        return self.weight_decay
 
     def _make_criterion(self):
         return MembersLoss(self.head_.make_loss())
@@ -445,8 +453,9 @@ class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator)
         Returns
         -------
         saliency : ndarray of the shape of `X`
-            In the unit of the target. Sums, for each image, to its prediction minus that for the mean of the
-            training rows, to within the error of the steps.
+            In the unit of the target. Sums, for each image, to its mean prediction less that for the mean of
+            the training rows, to within the error of the steps; without turned images, recalibration or
+            another prior.
 
         Raises
         ------

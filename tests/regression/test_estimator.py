@@ -8,7 +8,7 @@ from astropy import units as u
 from scipy.stats import kstest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
@@ -398,6 +398,19 @@ def test_search_over_heads_and_networks():
         cv=2,
     ).fit(X, y)
     assert set(nested.best_params_) == {"head__n_bins", "network__hidden"}
+
+
+def test_cross_validated_predictions():
+    X, y = noisy_table(90)
+    model = ParamRegressor(MLP(hidden=(8,)), max_epochs=2, random_state=0)
+    found = cross_val_predict(model, X, y, cv=3)
+    expected = np.concatenate(
+        [
+            clone(model).fit(np.delete(X, rows, 0), np.delete(y, rows)).predict(X[rows])
+            for rows in np.arange(90).reshape(3, 30)
+        ]
+    )
+    np.testing.assert_allclose(found, expected)
 
 
 def test_an_interrupted_fit_is_usable():
