@@ -24,7 +24,7 @@ from skastro.validation import split_unit
 __all__ = ["ParamRegressor"]
 
 # Numbers of a network at work for each number of an image.
-OVERHEAD = 96
+OVERHEAD = 64
 
 
 class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator):
@@ -311,7 +311,7 @@ class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator)
 
     def _outputs(self, inputs):
         """What the heads give, one for each member and turn, all rows together."""
-        module, device = self.net_.module_, self.net_.device
+        module, device = self.net_.module_.fused(), self.net_.device
         x, extra = (inputs["x"], inputs["extra"]) if isinstance(inputs, dict) else (inputs, None)
         turns = self.turns_ if self.test_time_augmentation else self.turns_[:1]
         blocks = []

@@ -24,6 +24,11 @@ class Members(nn.Module):
         pairs = zip(self.bodies, self.heads, strict=True)
         return [head(body(x) if extra is None else body(x, extra)) for body, head in pairs]
 
+    def fused(self):
+        """The same for predictions alone, of bodies that know a faster form of themselves."""
+        bodies = [body.fused() if hasattr(body, "fused") else body for body in self.bodies]
+        return Members(bodies, self.heads).eval()
+
 
 class MembersLoss(nn.Module):
     """Mean over members and targets of the loss of a head, one number a row.

@@ -4,9 +4,12 @@ A recipe is called with `n_channels`, `image_shape` and `n_extra` and gives a mo
 module is the length of the features that it gives.
 """
 
+import copy
+
 import torch
 from sklearn.base import BaseEstimator
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 __all__ = ["MLP", "MLPModule", "PlainCNN", "PlainCNNModule", "ResNet", "ResNetModule"]
 
@@ -32,6 +35,12 @@ class ResidualBlock(nn.Module):
         """Maps of the shape of `x`, (n, width, h, w)."""
         inner = torch.relu_(self.first_norm(self.first(x)))
         return torch.relu_(x + self.second_norm(self.second(inner)))
+
+    def fuse(self):
+        """Put the normalisations into the convolutions before them."""
+        self.first = fuse_conv_bn_eval(self.first, self.first_norm)
+        self.second = fuse_conv_bn_eval(self.second, self.second_norm)
+        self.first_norm, self.second_norm = nn.Identity(), nn.Identity()
 
 
 class CellPooling(nn.Module):
@@ -71,7 +80,7 @@ class ResNetModule(nn.Module):
         Side columns.
     stem : sequence of int, default=(8, 16)
         Channels of convolutions of 3 x 3 pixels at full resolution: single pixels tell of faint sources.
-    widths : sequence of int, default=(24, 48, 64)
+    widths : sequence of int, default=(24, 32, 48)
         Channels after each halving of the resolution, with a residual block each.
     n_cells : int, default=8
         Cells along each side of the image. 1: the mean over the whole image.
@@ -91,7 +100,7 @@ class ResNetModule(nn.Module):
     """
 
     def __init__(
-        self, n_channels, image_shape=None, n_extra=0, *, stem=(8, 16), widths=(24, 48, 64), n_cells=8,
+        self, n_channels, image_shape=None, n_extra=0, *, stem=(8, 16), widths=(24, 32, 48), n_cells=8,
         n_summary=96, n_features=256, dropout=0.0,
     ):  # fmt: skip
         super().__init__()
@@ -137,6 +146,20 @@ class ResNetModule(nn.Module):
             features = self.last(features + self.side(extra))
         return features
 
+    def fused(self):
+        """A copy for predictions alone: the same features, faster.
+
+        Returns
+        -------
+        module : ResNetModule
+            With the batch normalisations within the convolutions, in evaluation mode.
+        """
+        module = copy.deepcopy(self).eval()
+        for level in module.levels:
+            level[0], level[1] = fuse_conv_bn_eval(level[0], level[1]), nn.Identity()
+            level[3].fuse()
+        return module.to(memory_format=torch.channels_last)
+
 
 class ResNet(BaseEstimator):
     """Recipe of a `ResNetModule`: the default network of images.
@@ -144,7 +167,7 @@ class ResNet(BaseEstimator):
     Parameters
     ----------
     stem : sequence of int, default=(8, 16)
-    widths : sequence of int, default=(24, 48, 64)
+    widths : sequence of int, default=(24, 32, 48)
     n_cells : int, default=8
     n_summary : int, default=96
     n_features : int, default=256
@@ -162,7 +185,7 @@ class ResNet(BaseEstimator):
     def __init__(
         self,
         stem=(8, 16),
-        widths=(24, 48, 64),
+        widths=(24, 32, 48),
         n_cells=8,
         n_summary=96,
         n_features=256,

@@ -29,7 +29,12 @@ class TableOfImages(ParamRegressor):
 
     def __init__(self, random_state=0):
         super().__init__(
-            SMALL, dtype="float64", scaling="asinh", max_epochs=8, lr=0.01, random_state=random_state
+            SMALL,
+            dtype="float64",
+            scaling="asinh",
+            max_epochs=8,
+            lr=0.01,
+            random_state=random_state,
         )
 
     def fit(self, X, y, extra=None, sample_weight=None):

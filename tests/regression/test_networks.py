@@ -45,6 +45,24 @@ def test_side_columns_change_the_features_and_are_learnt():
     assert module.side.weight.grad.abs().sum() > 0
 
 
+def test_the_fused_network_gives_the_same_and_leaves_the_other_alone():
+    torch.manual_seed(0)
+    module = ResNetModule(2, stem=(4,), widths=(4, 8), n_cells=2).double()
+    x = torch.randn(16, 2, 16, 16, dtype=torch.float64)
+    for _ in range(5):
+        # statistics and weights that are not those of the start
+        module(x + torch.randn_like(x)).sum().backward()
+        with torch.no_grad():
+            for weight in module.parameters():
+                weight += 0.1 * torch.randn_like(weight)
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    module.eval()
+    torch.testing.assert_close(module.fused()(x), module(x), rtol=1e-9, atol=1e-9)
+    assert not any(isinstance(one, nn.BatchNorm2d) for one in module.fused().modules())
+    for key, value in module.state_dict().items():
+        assert torch.equal(value, before[key])
+
+
 @pytest.mark.parametrize("widths", [(4,), (4, 8, 8, 8)])
 def test_a_plain_network_of_small_images(widths):
     # more levels than the image can be halved
