@@ -29,7 +29,7 @@ def draw(n_images, seed):
     return sky.images, sky.params[:, [3, 5, 4]]
 
 
-X_train, y_train = draw(2500, seed=0)
+X_train, y_train = draw(1600, seed=0)
 X_test, y_test = draw(500, seed=1)
 print(X_train.shape, y_train.shape)
 
