@@ -55,8 +55,8 @@ model = ParamRegressor(
     augment="flips",
     recalibrate="isotonic",
     validation_fraction=0.2,
-    max_epochs=8,
-    lr=4e-3,
+    max_epochs=6,
+    lr=5e-3,
     random_state=0,
     device="cpu",
 )
