@@ -3,7 +3,7 @@
     python benchmarks/regression_galactic_center.py --random-state 100
 
 8,192 images to train on and 1,024 to choose the epoch and to calibrate with (for the methods that hold none
-out, those are more to train on), 1,024 to test on, all fresh. One network for the six parameters and the
+out, those are more to train on), 4,096 to test on, all fresh. One network for the six parameters and the
 total number of sources. Printed for the factor of dark matter and the numbers of all sources, of the disk's
 and of the bulge's: the mean absolute error of the median over the upper bound, R2, the CRPS in the same unit,
 the coverage of central intervals, and whether the PIT is flat. Then the seconds of training on two threads,
@@ -69,7 +69,7 @@ def main():
     parser.add_argument("--no-baselines", action="store_true")
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
-    n_train, n_held, n_test = (512, 128, 128) if args.quick else (8192, 1024, 1024)
+    n_train, n_held, n_test = (512, 128, 128) if args.quick else (8192, 1024, 4096)
     train, held, test = (
         load(n, args.random_state + i) for i, n in enumerate((n_train, n_held, n_test))
     )

@@ -69,7 +69,7 @@ class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator)
         Highest learning rate.
     weight_decay : float, default=0.02
         Decoupled, of all weights, in each step times the learning rate.
-    max_epochs : int, default=20
+    max_epochs : int, default=24
     batch_size : int, default=64
     batch_growth : float, default=1.0
         Ratio of the last epoch's batch size to the first's.
@@ -172,7 +172,7 @@ class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator)
         missing="error",
         lr=3e-3,
         weight_decay=0.02,
-        max_epochs=20,
+        max_epochs=24,
         batch_size=64,
         batch_growth=1.0,
         schedule="one_cycle",
