@@ -6,9 +6,9 @@
 out, those are more to train on), 4,096 to test on, all fresh. One network for the six parameters and the
 total number of sources. Printed for the factor of dark matter and the numbers of all sources, of the disk's
 and of the bulge's: the mean absolute error of the median over the upper bound, R2, the CRPS in the same unit,
-the coverage of central intervals, and whether the PIT is flat. Then the seconds of training on two threads,
-and the images a second predicted on one. ``--members 3`` adds an ensemble, ``--plain`` a plain convolutional
-network.
+the coverage of central intervals, and how flat the PIT is (the p-value is that of 1,024 images). Then the
+seconds of training on two threads, and the images a second predicted on one. ``--members 3`` adds an
+ensemble, ``--plain`` a plain convolutional network.
 """
 
 import argparse
@@ -49,11 +49,13 @@ def figures(y, distribution):
     r2 = r2_score(y, distribution.median(), multioutput="raw_values")
     score = crps(y, distribution, multioutput="raw_values")[:4] / UPPER
     inside = interval_coverage(y, distribution, LEVELS, multioutput="raw_values")
-    flat = pit_summary(y, distribution).ks_p_value
+    # a p-value belongs to a number of images: with more, it finds smaller distances
+    distance = pit_summary(y, distribution).ks
+    flat = pit_summary(y[:1024], distribution[:1024]).ks_p_value
     return [
         {
             "target": name, "mae": float(error[i]), "r2": float(r2[i]), "crps": float(score[i]),
-            "ks_p_value": float(flat[i]),
+            "pit_ks": float(distance[i]), "ks_p_value": float(flat[i]),
             **{f"coverage_{int(100 * level)}": float(inside[j, i]) for j, level in enumerate(LEVELS)},
         }
         for i, name in enumerate(NAMES)
@@ -133,12 +135,14 @@ def images_per_second(method, images, turned):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     method.set_params(test_time_augmentation=turned)
-    method.predict(images[:64], point="median")
-    start = time.perf_counter()
-    method.predict(images, point="median")
+    images, best = images[:1024], np.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        method.predict(images, point="median")
+        best = min(best, time.perf_counter() - start)
     torch.set_num_threads(threads)
     method.set_params(test_time_augmentation=True)
-    return len(images) / (time.perf_counter() - start)
+    return len(images) / best
 
 
 def judge(rows):
