@@ -427,6 +427,17 @@ def test_an_interrupted_fit_is_usable():
     assert np.isfinite(model.predict(images)).all()
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_fit_on_a_gpu_predicts_the_same_on_a_cpu():
+    images, _ = counts(5, seed=1)
+    model = fitted(device="cuda", augment="flips")
+    found = model.predict(images)
+    state = model.__getstate__() | {"device": "cpu"}
+    again = ParamRegressor.__new__(ParamRegressor)
+    again.__setstate__(state)
+    np.testing.assert_allclose(again.predict(images), found, rtol=1e-3)
+
+
 def test_warm_start_goes_on():
     images, rate = counts(200)
     model = fitted(warm_start=True)
