@@ -77,6 +77,22 @@ class PITSummary(NamedTuple):
     outlier_fraction: np.ndarray
 
 
+def pit_distance(pit):
+    """Anderson-Darling statistic of PIT values: 1 on average where they are uniform.
+
+    Parameters
+    ----------
+    pit : ndarray of shape (n,)
+
+    Returns
+    -------
+    distance : float
+    """
+    ordered = np.clip(np.sort(pit), CLIP, 1 - CLIP)
+    odd = 2 * np.arange(1, len(pit) + 1) - 1
+    return float(-len(pit) - (odd * (np.log(ordered) + np.log1p(-ordered[::-1]))).mean())
+
+
 def pit_summary(y_true, distribution):
     r"""How far the PIT values are from uniform, in four measures [1]_.
 
@@ -118,13 +134,11 @@ def pit_summary(y_true, distribution):
         raise ValueError(f"y_true has {len(u)} row; expected at least 2.")
     columns = u.reshape(len(u), -1).T
     ks = [kstest(one, "uniform") for one in columns]
-    ordered = np.clip(np.sort(columns, axis=1), CLIP, 1 - CLIP)
-    odd = 2 * np.arange(1, len(u) + 1) - 1
     parts = (
         [one.statistic for one in ks],
         [one.pvalue for one in ks],
         [cramervonmises(one, "uniform").statistic for one in columns],
-        -len(u) - (odd * (np.log(ordered) + np.log1p(-ordered[:, ::-1]))).mean(1),
+        [pit_distance(one) for one in columns],
         ((columns < OUTLIER) | (columns > 1 - OUTLIER)).mean(1),
     )
     if u.ndim == 1:

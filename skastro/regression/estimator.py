@@ -61,8 +61,8 @@ class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator)
     n_members : int, default=1
         Networks trained side by side, a deep ensemble [2]_.
     recalibrate : {"isotonic", "conformal"} or None, default=None
-        Correct the probabilities on the held-out rows: by a monotone map [3]_, or such that central
-        intervals hold at least what they should [4]_.
+        Correct the probabilities on the held-out rows: by a monotone map [3]_, as far as chance does not
+        explain it, or such that central intervals hold at least what they should [4]_.
     missing : {"error", "mask"}, default="error"
         NaN in images: an error, or unknown pixels, of which the network is told.
     lr : float, default=3e-3
