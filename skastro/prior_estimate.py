@@ -158,12 +158,7 @@ def estimate_prior(
     """
     check_kind(kind)
     logits = logits_of(proba, kind, axis, from_logits)
-    if kind == "binary":
-        logits = logits[..., None]
-    elif not -logits.ndim <= axis < logits.ndim:
-        raise ValueError(f"proba has shape {logits.shape}; expected an axis {axis} of classes.")
-    else:
-        logits = np.moveaxis(logits, axis, -1)
+    logits = logits[..., None] if kind == "binary" else np.moveaxis(logits, axis, -1)
     n_classes = logits.shape[-1]
     tau = check_probabilities(training_prior, "training_prior")
     if tau.shape not in ((), (n_classes,)) or (kind == "multiclass" and tau.ndim == 0):

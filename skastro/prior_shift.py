@@ -21,6 +21,11 @@ def check_kind(kind):
         raise ValueError(f"kind={kind!r}; expected one of {', '.join(KINDS)}.")
 
 
+def _check_axis(values, kind, axis, name):
+    if kind != "binary" and not -values.ndim <= axis < values.ndim:
+        raise ValueError(f"{name} has shape {values.shape}; expected an axis {axis} of classes.")
+
+
 def _check_sum(values, axis, name):
     total = values.sum(axis)
     tolerance = SUM_TOLERANCE["proba" if name == "proba" else "prior"]
@@ -112,8 +117,7 @@ def shift_logits(logits, prior, training_prior, *, kind="binary", axis=-1):
     """
     check_kind(kind)
     logits = check_numbers(logits, "logits")
-    if kind != "binary" and not -logits.ndim <= axis < logits.ndim:
-        raise ValueError(f"logits has shape {logits.shape}; expected an axis {axis} of classes.")
+    _check_axis(logits, kind, axis, "logits")
     prior = _place_prior(prior, logits.shape, kind, axis, "prior")
     training_prior = _place_prior(training_prior, logits.shape, kind, axis, "training_prior")
     shift = _log_ratio(prior, training_prior)
@@ -136,13 +140,13 @@ def shift_logits(logits, prior, training_prior, *, kind="binary", axis=-1):
 
 def logits_of(proba, kind, axis, from_logits):
     """Checked logits, from probabilities or as they are."""
+    proba = check_numbers(proba, "proba") if from_logits else check_probabilities(proba)
+    _check_axis(proba, kind, axis, "proba")
     if from_logits:
-        return check_numbers(proba, "proba")
-    proba = check_probabilities(proba)
+        return proba
     if kind != "multiclass":
         return logit(proba)
-    if proba.ndim:
-        _check_sum(proba, axis, "proba")
+    _check_sum(proba, axis, "proba")
     with np.errstate(divide="ignore"):
         return np.log(proba)
 
@@ -252,8 +256,7 @@ def subsampling_prior(y, sample_weight=None, *, kept=None, kind="binary", n_clas
         raise ValueError(f"kept has shape {kept.shape}; expected ({n},).")
     weight = weight * kept[y]
     if kind == "multilabel":
-        if y.ndim == 0 or not -y.ndim <= axis < y.ndim:
-            raise ValueError(f"y has shape {y.shape}; expected an axis {axis} of labels.")
+        _check_axis(y, kind, axis, "y")
         y, weight = (np.moveaxis(a, axis, 0).reshape(y.shape[axis], -1) for a in (y, weight))
         total = weight.sum(1)
         share = (weight * y).sum(1)
