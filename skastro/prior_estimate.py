@@ -52,7 +52,7 @@ def _em(ratio, weight, start, tol, max_iter):
     pi = start
     for _ in range(max_iter):
         first, likelihood = _em_step(pi, ratio, weight)
-        if (np.abs(first - pi) <= tol * first + enough * tol).all():
+        if (np.abs(first - pi) <= tol * first + enough).all():
             return first, True
         second, _ = _em_step(first, ratio, weight)
         change = first - pi
@@ -73,10 +73,13 @@ def _estimate(ratio, rows, start, tol, max_iter, n_bootstrap, rng):
     n_groups = rows.max() + 1
     if n_bootstrap < 2 or n_groups < 2:
         return prior, np.full(len(prior), np.nan), converged
-    drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=n_bootstrap)
     # away from 0, where EM would stay
     near = 0.9 * prior + 0.1 * start
-    again = [_em(ratio, count[rows].astype(float), near, tol, max_iter)[0] for count in drawn]
+    again = []
+    for _ in range(n_bootstrap):
+        times = np.bincount(rng.integers(n_groups, size=n_groups), minlength=n_groups)[rows]
+        drawn = times > 0
+        again.append(_em(ratio[drawn], times[drawn].astype(float), near, tol, max_iter)[0])
     return prior, np.std(again, axis=0, ddof=1), converged
 
 

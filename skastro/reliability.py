@@ -20,7 +20,7 @@ class ReliabilityTable(NamedTuple):
     ----------
     left, right : ndarray
         Edges of the bins.
-    count : ndarray of int
+    counts : ndarray of int
         Rows or pixels in each.
     weight : ndarray
         Their weights, of sum 1.
@@ -36,7 +36,7 @@ class ReliabilityTable(NamedTuple):
 
     left: np.ndarray
     right: np.ndarray
-    count: np.ndarray
+    counts: np.ndarray
     weight: np.ndarray
     predicted: np.ndarray
     observed: np.ndarray
@@ -119,8 +119,8 @@ def reliability_table(y_true, proba, *, bins="width", n_bins=10, sample_weight=N
         edges = np.repeat(edges, 2)
     n = len(edges) - 1
     which = np.clip(np.searchsorted(edges, p, side="right") - 1, 0, n - 1)
-    count = np.bincount(which, minlength=n)
-    full = count > 0
+    counts = np.bincount(which, minlength=n)
+    full = counts > 0
 
     def total(values):
         return np.bincount(which, weights=values, minlength=n)[full]
@@ -134,7 +134,7 @@ def reliability_table(y_true, proba, *, bins="width", n_bins=10, sample_weight=N
     return ReliabilityTable(
         edges[:-1][full],
         edges[1:][full],
-        count[full],
+        counts[full],
         mass / mass.sum(),
         predicted,
         observed,

@@ -72,6 +72,20 @@ def test_exclusive_classes_and_labels():
         assert labels.prior[i] == pytest.approx(alone.prior)
 
 
+def test_certain_rows_are_counted():
+    certain = np.repeat([1.0, 0.0], [40, 160])
+    found = estimate_prior(certain, 0.5, random_state=0, n_bootstrap=400)
+    assert found.prior == pytest.approx(0.2) and found.converged
+    # of a binomial
+    assert found.error == pytest.approx(np.sqrt(0.2 * 0.8 / 200), rel=0.15)
+    three = np.eye(3)[np.repeat([0, 1, 2], [40, 60, 100])]
+    found = estimate_prior(three, [0.2, 0.5, 0.3], kind="multiclass", random_state=0)
+    np.testing.assert_allclose(found.prior, [0.2, 0.3, 0.5])
+    # a single frame has no scatter
+    z, _ = frames(0.01, n_frames=1, side=100)
+    assert np.isnan(estimate_prior(z, 0.5, from_logits=True, random_state=0).error)
+
+
 def test_few_positives_warn_and_draws_are_fixed():
     z, _ = frames(1e-4)
     with pytest.warns(UserWarning, match="rows are expected in a class: below 30"):

@@ -20,11 +20,11 @@ def test_bins_are_scikit_learns(bins, strategy):
     observed, predicted = calibration_curve(y, p, n_bins=8, strategy=strategy)
     np.testing.assert_allclose(table.observed, observed)
     np.testing.assert_allclose(table.predicted, predicted)
-    assert table.count.sum() == len(y) and table.weight.sum() == pytest.approx(1)
+    assert table.counts.sum() == len(y) and table.weight.sum() == pytest.approx(1)
     assert table.expected_positives.sum() == pytest.approx(p.sum())
     assert (table.left <= table.predicted).all() and (table.predicted <= table.right).all()
     if bins == "count":
-        assert np.ptp(table.count) <= 1
+        assert np.ptp(table.counts) <= 1
 
 
 def test_bins_in_the_logit_hold_rare_classes():
@@ -33,12 +33,12 @@ def test_bins_in_the_logit_hold_rare_classes():
     y = rng.uniform(size=len(p)) < p
     table = reliability_table(y, p, bins="logit", n_bins=6)
     np.testing.assert_allclose(np.diff(logit(table.left)), 3, atol=1e-3)
-    np.testing.assert_allclose(table.count, 50_000, rtol=0.05)
+    np.testing.assert_allclose(table.counts, 50_000, rtol=0.05)
     inside = (table.low <= table.predicted) & (table.predicted <= table.high)
     assert inside.sum() >= 5
     # what is certain goes with the bin beside it
     ends = reliability_table([0, 0, 1, 1], [0.0, 0.01, 0.99, 1.0], bins="logit", n_bins=2)
-    np.testing.assert_array_equal(ends.count, [2, 2])
+    np.testing.assert_array_equal(ends.counts, [2, 2])
     assert ends.left[0] == 0 and ends.right[-1] == 1
     certain = reliability_table([0, 1], [0.0, 1.0], bins="logit", n_bins=2)
     np.testing.assert_array_equal(certain.observed, [0, 1])
@@ -83,7 +83,7 @@ def test_weights_are_copies():
 def test_a_constant(bins):
     table = reliability_table([0, 1, 0, 0], np.full(4, 0.3), bins=bins)
     np.testing.assert_allclose([table.predicted[0], table.observed[0]], [0.3, 0.25])
-    assert len(table.count) == 1 and table.count[0] == 4
+    assert len(table.counts) == 1 and table.counts[0] == 4
 
 
 @pytest.mark.parametrize(
