@@ -177,8 +177,8 @@ def find_threshold(
     Warns
     -----
     UserWarning
-        No false positive is seen, and too few negatives to show that the level of "fpr" or "false_count"
-        holds.
+        No false positive is seen, and too few negatives to show that the level of "fdr", "fpr" or
+        "false_count" holds: at `fpr_limit` it does not.
 
     References
     ----------
@@ -190,7 +190,7 @@ def find_threshold(
     >>> y, proba = [0, 0, 1, 0, 1, 1], [0.1, 0.2, 0.4, 0.6, 0.7, 0.9]
     >>> find_threshold(y, proba, "completeness", level=1.0).threshold
     0.4
-    >>> find_threshold(y, proba, "fdr", level=0.05, prior=1e-3).threshold
+    >>> find_threshold(y, proba, "mcc", prior=1e-3).threshold
     0.7
     """
     level = _check_level(policy, level, frame_size)
@@ -215,10 +215,12 @@ def find_threshold(
         level = level / (1 + level)
     i = _cut(policy, level, tpr, fpr, cuts, prior)
     limit = NONE_SEEN / effective_size(weight[~y]) if fpr[i] == 0 else np.nan
-    if policy in ("fpr", "false_count") and limit > level:
+    # of what the level is of, at the limit
+    worst = 1 - _precision(tpr[i], limit, prior) if policy == "fdr" else limit
+    if policy in ("fdr", "fpr", "false_count") and tpr[i] > 0 and worst > level:
         warnings.warn(
-            f"no false positive is seen: the false positive rate is below {limit:.3g} (95 %), which does not "
-            f"show that it is below {level:.3g}.",
+            f"no false positive is seen: their {'share' if policy == 'fdr' else 'rate'} is below {worst:.3g} "
+            f"(95 %), which does not show that it is below {level:.3g}.",
             stacklevel=2,
         )
     return Threshold(

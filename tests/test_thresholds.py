@@ -1,5 +1,7 @@
 """Thresholds of every policy against brute force over all of them, counted at the prior."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -46,6 +48,7 @@ def expected(policy, level, cuts, tpr, fpr, outcomes):
     return min(t for t, r in zip(cuts, fpr, strict=True) if r <= level)
 
 
+@pytest.mark.filterwarnings("ignore:no false positive is seen")
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("prior", [None, PRIOR])
 @pytest.mark.parametrize(
@@ -114,10 +117,18 @@ def test_false_count_is_a_rate():
 def test_limit_where_no_false_positive_is_seen():
     y, p = np.repeat([0, 1], [300, 20]), np.repeat([0.1, 0.9], [300, 20])
     with pytest.warns(
-        UserWarning, match="below 0.01 .95 %., which does not show that it is below 1e-05"
+        UserWarning, match="rate is below 0.01 .95 %., which does not show that it is below 1e-05"
     ):
         found = find_threshold(y, p, "fpr", level=1e-5)
     assert found.threshold == 0.9 and found.fpr == 0 and found.fpr_limit == pytest.approx(0.01)
+    # at a prevalence of 1e-3 that rate would be ten false ones for a true one
+    with pytest.warns(UserWarning, match="share is below 0.909 .95 %., which does not show"):
+        found = find_threshold(y, p, "fdr", level=0.1, prior=1e-3)
+    assert found.precision == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        find_threshold(y, p, "fdr", level=0.1, prior=0.5)
+        find_threshold(y, p, "fpr", level=0.02)
     # 3 over the effective number: half of the negatives weigh next to nothing
     weight = np.where(np.arange(320) < 150, 1e-9, 1)
     found = find_threshold(y, p, "mcc", sample_weight=weight)
@@ -214,6 +225,7 @@ def test_bad_input(arguments, options, match):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:no false positive is seen")
 def test_ranks_alone_matter():
     y, p, _ = case(ties=False)
     for policy in sorted(set(POLICIES) - {"fixed", "cost"}):
