@@ -16,6 +16,10 @@ from skastro.probabilities import check_labels, check_numbers
 __all__ = ["MAPS", "BetaMap", "IsotonicMap", "PlattMap", "TemperatureMap", "make_map"]
 
 
+# of the mean gradient at the largest likelihood, over the share of the rarer class
+GRADIENT = 1e-6
+
+
 def check_finite(values, name="logit"):
     """Finite float64 numbers."""
     values = check_numbers(values, name)
@@ -39,8 +43,14 @@ def fit_slopes(features, y, weight, intercept=True):
     # of order 1, for the solver
     scale = np.sqrt(np.average(np.square(features), axis=0, weights=weight))
     scale[scale == 0] = 1
+    # the tolerance is of the mean gradient: for a rare class, of what its few rows add to it
+    share = np.average(y, weights=weight)
     model = LogisticRegression(
-        C=np.inf, solver="newton-cholesky", tol=1e-8, max_iter=200, fit_intercept=intercept
+        C=np.inf,
+        solver="newton-cholesky",
+        tol=GRADIENT * min(share, 1 - share),
+        max_iter=200,
+        fit_intercept=intercept,
     )
     model.fit(features / scale, y, sample_weight=weight / weight.mean())
     return model.coef_[0] / scale, float(np.ravel(model.intercept_)[0]) if intercept else 0.0
@@ -48,6 +58,8 @@ def fit_slopes(features, y, weight, intercept=True):
 
 class _Map(BaseEstimator):
     """Checks that the maps share."""
+
+    _parameter_constraints: dict = {}
 
     def fit(self, logit, y, sample_weight=None):
         """Fit the map.

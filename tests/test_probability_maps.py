@@ -64,6 +64,17 @@ def test_the_likelihood_is_the_largest(name):
     assert loss(found.transform(z), y, weight) <= best.fun + 1e-10
 
 
+def test_the_likelihood_is_the_largest_for_a_rare_class():
+    rng = np.random.default_rng(0)
+    y = rng.uniform(size=1_000_000) < 3e-5
+    z = 6 * (rng.normal(size=len(y)) + 6 * y) - 18 + logit(3e-5)
+    line = PlattMap().fit(z, y)
+    residual = y - expit(line.transform(z))
+    # far below one of the positives
+    assert abs(residual.sum()) < 1e-4 and abs((residual * z).sum()) < 1e-3
+    assert 20 < y.sum() < 40
+
+
 def test_a_slope_of_beta_below_zero_is_left_out():
     # falling where p is small
     rng = np.random.default_rng(0)
