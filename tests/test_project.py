@@ -15,7 +15,7 @@ PUBLIC = [
     "emulation", "emulation.baselines", "denoising", "denoising.baselines", "metrics", "cube_metrics",
     "datasets", "compare", "displays", "io", "field_metrics", "scattering", "scattering.baselines",
     "separation", "separation_metrics", "separation.baselines", "density", "ranks", "distributions",
-    "distribution_metrics", "photoz_metrics", "regression", "regression.baselines",
+    "distribution_metrics", "photoz_metrics", "regression", "regression.baselines", "segmentation",
 ]  # fmt: skip
 
 
