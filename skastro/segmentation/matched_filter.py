@@ -3,17 +3,17 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy import fft
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skastro.images import check_images
+from skastro.segmentation.border_noise import border_variance
 from skastro.segmentation.detections import find_peaks
+from skastro.segmentation.fourier_filter import FourierFilter
 from skastro.segmentation.image_noise import (
     check_spectrum,
     measured_spectrum,
-    resampled,
     robust_sigma,
 )
 from skastro.segmentation.psf import check_psf, gaussian_psf, stack_psf
@@ -21,8 +21,6 @@ from skastro.segmentation.psf import check_psf, gaussian_psf, stack_psf
 __all__ = ["MatchedFilter"]
 
 BRIGHT = 20.0  # signal-to-noise ratio of the sources that a PSF is measured on
-PADDING = 32  # pixels beyond the border, for filters longer than the PSF
-LEAST = 1e-3  # part of the information of a whole source, below which nothing is said of it
 
 
 class MatchedFilter(TransformerMixin, BaseEstimator):
@@ -40,8 +38,8 @@ class MatchedFilter(TransformerMixin, BaseEstimator):
     :math:`N`; in pure noise it has mean 0 and variance 1.
 
     Images may have any size, also another than in `fit`. Pixels beyond the border and blank pixels carry no
-    weight: in white noise, flux and error beside them stay exact; in correlated noise the error there is an
-    approximation. At blank pixels the answer is NaN.
+    weight: flux and error beside them are those of what is seen of a source. In correlated noise the error
+    beside blank pixels is an approximation. At blank pixels the answer is NaN.
 
     Parameters
     ----------
@@ -161,7 +159,7 @@ class MatchedFilter(TransformerMixin, BaseEstimator):
         self.image_shape_ = images.shape[1:]
         images = self._without_background(images)
         # from the last fit: it must not stay when this one fails
-        self._plan = None
+        self._filter = None
         if isinstance(self.psf, str):
             self.psf_ = gaussian_psf(self.fwhm)
         else:
@@ -187,8 +185,16 @@ class MatchedFilter(TransformerMixin, BaseEstimator):
             spectrum = check_spectrum(self.noise)
         self.noise_spectrum_ = spectrum
         self.noise_sigma_ = float(np.sqrt(spectrum[np.isfinite(spectrum)].mean()))
-        self._plan = self._make_plan(shape)
-        self.flux_error_ = float(self.noise_sigma_ / np.sqrt(self._plan[2].sum()))
+        white = np.ptp(spectrum) == 0.0
+        inverse = self.noise_sigma_**2 / spectrum
+        self._borders = None if white else border_variance(self.psf_, inverse)
+        self._filter = self._make_filter(shape)
+        self.flux_error_ = float(self.noise_sigma_ / np.sqrt(self._filter.information))
+
+    def _make_filter(self, shape):
+        return FourierFilter(
+            self.psf_, self.noise_spectrum_, self.noise_sigma_, shape, self._borders
+        )
 
     def _measured_psf(self, images):
         if self.psf_size > min(self.image_shape_):
@@ -198,55 +204,9 @@ class MatchedFilter(TransformerMixin, BaseEstimator):
             )
         tables = []
         for image in images:
-            snr, flux = self._filtered(image)
+            snr, flux = self._filter.maps(image)
             tables.append(find_peaks(snr, flux, BRIGHT))
         return stack_psf(images, tables, self.psf_size)
-
-    def _make_plan(self, shape):
-        """The padded shape of images (h, w), the filter in float32, its product with the PSF, the filter.
-
-        All for noise of variance 1: numbers far from 1 would be lost in float32.
-        """
-        (h, w), (a, b) = shape, self.psf_.shape
-        white = np.ptp(self.noise_spectrum_) == 0.0
-        pad = [max(side - 1, 0 if white else PADDING) for side in (a, b)]
-        tall, wide = (fft.next_fast_len(n + p, real=True) for n, p in zip((h, w), pad, strict=True))
-        grid = np.zeros((tall, wide))
-        grid[:a, :b] = self.psf_
-        centred = np.roll(grid, (-(a // 2), -(b // 2)), axis=(0, 1))
-        inverse = self.noise_sigma_**2 / self.noise_spectrum_
-        inverse = 1.0 if white else resampled(inverse, (tall, wide))
-        modes = np.conj(fft.rfft2(centred)) * inverse
-        # of the real filter, which is turned around by the conjugation
-        kernel = fft.irfft2(np.conj(modes), (tall, wide))
-        kernel = np.roll(kernel, (a // 2, b // 2), axis=(0, 1))[:a, :b]
-        return (tall, wide), modes.astype(np.complex64), kernel * self.psf_, modes
-
-    def _filtered(self, image, plan=None):
-        """S/N and flux maps of one image (h, w) without its background."""
-        (tall, wide), single, response, double = self._plan if plan is None else plan
-        kernel = single if image.dtype == np.float32 else double
-        h, w = image.shape
-        blank = np.isnan(image)
-        hidden = blank.any()
-        padded = np.zeros((tall, wide), image.dtype)
-        np.multiply(image, image.dtype.type(1.0 / self.noise_sigma_), out=padded[:h, :w])
-        if hidden:
-            padded[:h, :w][blank] = 0.0
-        modes = fft.rfft2(padded, overwrite_x=True)
-        modes *= kernel
-        found = fft.irfft2(modes, (tall, wide), overwrite_x=True)[:h, :w]
-        whole = response.sum()
-        weight = _border_weights(response, (h, w))
-        if hidden:
-            weight = weight - _correlated(blank, response, (tall, wide))
-        weight = np.where(weight < LEAST * whole, np.nan, weight).astype(image.dtype)
-        if hidden:
-            weight[blank] = np.nan
-        flux = found / weight
-        flux *= image.dtype.type(self.noise_sigma_)
-        np.sqrt(weight, out=weight)
-        return found / weight, flux
 
     def _check_size(self, shape):
         if self.psf_.shape[0] > shape[0] or self.psf_.shape[1] > shape[1]:
@@ -273,10 +233,11 @@ class MatchedFilter(TransformerMixin, BaseEstimator):
         images, info = _check_stack(X, self.input_unit_)
         shape = images.shape[1:]
         self._check_size(shape)
-        plan = self._plan if shape == self.image_shape_ else self._make_plan(shape)
+        kept = shape == self.image_shape_
+        found = self._filter if kept else self._make_filter(shape)
         out = [np.empty(images.shape, info.dtype) for _ in which]
         for i in range(len(images)):
-            maps = self._filtered(self._without_background(images[i : i + 1])[0], plan)
+            maps = found.maps(self._without_background(images[i : i + 1])[0])
             for one, j in zip(out, which, strict=True):
                 one[i] = maps[j]
         return out, info
@@ -390,29 +351,3 @@ def _check_stack(X, unit):
     dtype = np.float64 if getattr(X, "dtype", None) == np.float64 else np.float32
     images, info = check_images(X, dtype=dtype, unit=unit)
     return images[:, 0], info
-
-
-def _border_weights(response, shape):
-    """Sum of the response over the pixels of the image, for a source at each of them: (h, w)."""
-    total = np.pad(response, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
-    ends = []
-    for size, n in zip(response.shape, shape, strict=True):
-        place = np.arange(n)
-        low = np.maximum(size // 2 - place, 0)
-        high = np.minimum(n + size // 2 - place, size)
-        ends.append((low, high))
-    (top, bottom), (left, right) = ends
-    rows = total[bottom] - total[top]
-    return rows[:, right] - rows[:, left]
-
-
-def _correlated(blank, response, shape):
-    """Sum of the response over the blank pixels, for a source at each pixel: (h, w)."""
-    (h, w), (a, b) = blank.shape, response.shape
-    grid = np.zeros(shape)
-    grid[:a, :b] = response
-    grid = np.roll(grid, (-(a // 2), -(b // 2)), axis=(0, 1))
-    hidden = np.zeros(shape)
-    hidden[:h, :w] = blank
-    modes = fft.rfft2(hidden) * np.conj(fft.rfft2(grid))
-    return fft.irfft2(modes, shape)[:h, :w]

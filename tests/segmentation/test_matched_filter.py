@@ -120,6 +120,19 @@ def test_borders_do_not_wrap_around():
     assert corners.std() == pytest.approx(1.0, abs=0.08)
 
 
+@pytest.mark.parametrize("kind", ["red", "blue", "lines"])
+def test_unit_variance_beside_borders_in_correlated_noise(kind):
+    noise = draw(SPECTRA[kind], 800)[:, :50, :41]
+    model = MatchedFilter(noise=SPECTRA[kind], background=None).fit(noise)
+    snr = model.transform(noise)
+    for edge in (snr[:, 0], snr[:, :, 0], snr[:, -1], snr[:, :, -1], snr[:, 2]):
+        assert edge.std() == pytest.approx(1.0, abs=0.04)
+    corners = snr[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert corners.std() == pytest.approx(1.0, abs=0.08)
+    bright = noise + 1e4 * source(y=0)[:50, :41]
+    assert model.flux_map(bright)[:, 0, 32].mean() == pytest.approx(1e4, rel=1e-3)
+
+
 def test_images_of_another_size():
     noise = draw(SPECTRA["blue"], 1)[0]
     model = MatchedFilter(noise=SPECTRA["blue"], background=None).fit(noise[None])
