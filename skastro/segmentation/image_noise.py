@@ -32,8 +32,8 @@ def robust_sigma(values, name="X"):
     sigma = float(np.median(size)) / ndtri(0.75)
     # of the absolute values of a Gaussian that is cut off at CLIP
     half = ndtri(0.5 + 0.25 * (2.0 * ndtr(CLIP) - 1.0))
-    for _ in range(N_CLIPS if sigma > 0 else 0):
-        sigma = float(np.median(size[size < CLIP * sigma])) / half
+    for _ in range(N_CLIPS):
+        sigma = float(np.median(size[size <= CLIP * sigma])) / half
     if not sigma > 0:
         # more than half of the pixels are equal, such as counts of few photons
         sigma = float(np.std(size, dtype=np.float64))

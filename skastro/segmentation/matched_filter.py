@@ -336,6 +336,15 @@ class MatchedFilter(TransformerMixin, BaseEstimator):
             table["flux"].unit = table["flux_err"].unit = info.unit
         return table
 
+    def __getstate__(self):
+        # the filter is made anew: it is larger than an image
+        return {name: one for name, one in super().__getstate__().items() if name != "_filter"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "noise_spectrum_" in state:
+            self._filter = self._make_filter(self.image_shape_)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False

@@ -7,6 +7,8 @@ import pytest
 from astropy import units as u
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skastro.segmentation import MatchedFilter
 from skastro.segmentation.image_noise import measured_spectrum, resampled, robust_sigma
@@ -184,6 +186,7 @@ def test_level_in_spite_of_sources():
     counts = np.zeros(100)
     counts[:10] = 1.0
     assert robust_sigma(counts) == pytest.approx(0.3)
+    assert robust_sigma(np.repeat([0.0, 0.1, 9.0], [45, 6, 49])) > 0.0
 
 
 def test_spectrum_with_sources_clipped():
@@ -247,6 +250,45 @@ def test_as_estimator():
     assert model.__sklearn_tags__().input_tags.three_d_array
     big_endian = images.astype(">f4")
     np.testing.assert_array_equal(model.transform(big_endian), snr)
+
+
+class TableOfImages(MatchedFilter):
+    """Rows of p numbers as an image of 1 x p pixels each."""
+
+    def __init__(self, noise="white"):
+        super().__init__(np.ones((1, 1)), noise=noise, background=None)
+
+    def fit(self, X, y=None):
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
+        return super().fit(X[:, None, :])
+
+    def transform(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False, ensure_all_finite="allow-nan")
+        return super().transform(X[:, None, :])[:, 0]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def test_every_check_of_scikit_learn_passes_through_an_adapter():
+    results = check_estimator(TableOfImages(), on_skip=None, on_fail=None)
+    assert len(results) > 40
+    failed = {row["check_name"]: row["exception"] for row in results if row["status"] == "failed"}
+    assert failed == {}
+
+
+def test_saved_without_pickle(tmp_path):
+    io = pytest.importorskip("skastro.io")
+    pytest.importorskip("skops")
+    images = draw(SPECTRA["red"], 2)
+    model = MatchedFilter(noise="measured").fit(images)
+    io.save(model, tmp_path / "filter.skops")
+    again = io.load(tmp_path / "filter.skops")
+    np.testing.assert_array_equal(again.transform(images), model.transform(images))
 
 
 def test_units_and_masks():
