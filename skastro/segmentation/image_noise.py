@@ -1,14 +1,17 @@
 """Level and power spectrum of the noise of images that have sources in them."""
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtr, ndtri
 
-from skastro.map_spectra import power_spectrum
+from skastro.fourier_shells import FourierShells
+from skastro.map_spectra import shell_spectra
 
 __all__ = ["check_spectrum", "measured_spectrum", "resampled", "robust_sigma"]
 
 CLIP = 3.0  # standard deviations
 N_CLIPS = 3
+LEAST_MODES = 60  # of a ring
 
 
 def robust_sigma(values, name="X"):
@@ -71,7 +74,8 @@ def measured_spectrum(images, sigma, clip):
         filled = np.clip(filled, -clip, clip) / np.sqrt(_clipped_variance(clip))
     h, w = images.shape[1:]
     radius = np.hypot(np.fft.fftfreq(h)[:, None], np.fft.fftfreq(w))
-    k, power = power_spectrum(filled, window="hann", k_max=radius.max())
+    shells = FourierShells((h, w), spacing="log", k_max=radius.max())
+    power = shell_spectra(filled, None, shells, window="hann")[0]
     # blank pixels have no power
     power = power.sum(axis=0) / share.sum()
     # the mean that is taken off lowers the innermost ring
@@ -80,7 +84,20 @@ def measured_spectrum(images, sigma, clip):
         raise ValueError(
             "X has no power at some scales; expected images with noise at all of them."
         )
-    return sigma**2 * np.interp(radius, k, power)
+    k, power = _pooled(shells.k, power, shells.n_modes * len(filled))
+    if len(k) == 1:
+        return np.full((h, w), sigma**2 * power[0])
+    # smooth between the rings: a ragged spectrum would make bright sources ring all over the image
+    smooth = PchipInterpolator(np.log(k), np.log(power))
+    return sigma**2 * np.exp(smooth(np.log(np.clip(radius, k[0], k[-1]))))
+
+
+def _pooled(k, power, n_modes):
+    """Neighbouring rings together, until each has enough modes for its mean to be known."""
+    group = np.minimum(np.cumsum(n_modes) - n_modes, n_modes.sum() - LEAST_MODES) // LEAST_MODES
+    group = np.unique(np.maximum(group, 0), return_inverse=True)[1]
+    total = np.bincount(group, n_modes)
+    return np.bincount(group, n_modes * k) / total, np.bincount(group, n_modes * power) / total
 
 
 def _clipped_variance(clip):

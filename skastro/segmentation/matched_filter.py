@@ -50,10 +50,11 @@ class MatchedFilter(TransformerMixin, BaseEstimator):
         Full width at half maximum of the Gaussian, in pixels.
     noise : {"white", "measured"}, float or array-like of shape (h, w), default="white"
         "white": white, of a level that is measured on the images, sources clipped. "measured": an
-        isotropic power spectrum, averaged over the images; faint sources that crowd the images are in it,
-        and so are filtered against (confusion noise). A number: white, of this standard deviation. An array:
-        power at the modes of `numpy.fft.fft2`, where white noise has its variance; infinity for modes that
-        are not to be used.
+        isotropic power spectrum, averaged over the images; faint sources that crowd the images are in it, and
+        so are filtered against (confusion noise). With it, stars of a signal-to-noise ratio of hundreds
+        ring: some of the peaks around them are none, and "white" is safer. A number: white,
+        of this standard deviation. An array: power at the modes of `numpy.fft.fft2`, where white noise has
+        its variance; infinity for modes that are not to be used.
     background : "median", float or None, default="median"
         What is taken off: the median of each image, a number, or nothing.
     threshold : float, default=5.0

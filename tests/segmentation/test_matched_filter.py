@@ -204,6 +204,23 @@ def test_spectrum_with_sources_clipped():
     np.testing.assert_allclose(measured_spectrum(holes, noise.std(), None), clean, rtol=0.2)
 
 
+def test_a_bright_source_does_not_ring_all_over_the_image():
+    image = np.random.default_rng(0).normal(size=(192, 192))
+    image += 4000.0 * source(90, 100, side=192)
+    model = MatchedFilter(noise="measured").fit(image[None])
+    snr = model.transform(image[None])[0]
+    assert snr[100, 90] > 900.0
+    away = np.hypot(*(np.mgrid[:192, :192] - np.array([100, 90])[:, None, None])) > 15
+    assert snr[away].std() < 1.2
+    assert MatchedFilter().fit(image[None]).transform(image[None])[0][away].std() < 1.02
+
+
+def test_spectrum_of_a_small_image():
+    image = np.random.default_rng(0).normal(size=(1, 5, 6))
+    model = MatchedFilter(np.ones((1, 1)), noise="measured").fit(image)
+    assert np.ptp(model.noise_spectrum_) == 0.0 and np.isfinite(model.transform(image)).all()
+
+
 def test_resampled_spectrum():
     np.testing.assert_allclose(resampled(SPECTRA["blue"], (SIDE, SIDE)), SPECTRA["blue"][:, :33])
     k = np.hypot(np.fft.fftfreq(90)[:, None], np.fft.rfftfreq(75))
