@@ -1,6 +1,7 @@
 """Sphinx configuration: ``sphinx-build -W --keep-going -n docs docs/_build/html``."""
 
 import os
+import re
 import tomllib
 import warnings
 from pathlib import Path
@@ -73,3 +74,16 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "logo": {"text": "skastro"},
 }
+
+
+def plain_references(app, what, name, obj, options, lines):
+    """Methods inherited from scikit-learn refer to labels of its own documentation: their text stays."""
+    if getattr(obj, "__module__", "").startswith("sklearn."):
+        for i, line in enumerate(lines):
+            line = re.sub(r":ref:`([^`<]+?)\s*<[^`>]+>`", r"\1", line)
+            lines[i] = re.sub(r":ref:`([^`<]+)`", r"\1", line)
+
+
+def setup(app):
+    # before numpydoc, which joins and wraps lines
+    app.connect("autodoc-process-docstring", plain_references, priority=1)

@@ -45,8 +45,6 @@ class ResidualRegressor(MetaEstimatorMixin, DistributionRegressorMixin, BaseEsti
         True less predicted, cross-validated.
     target_ndim_ : int
         Of the targets in `fit`.
-    n_features_in_ : int
-        When `estimator_` has it.
 
     Examples
     --------
