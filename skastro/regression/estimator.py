@@ -244,8 +244,13 @@ class ParamRegressor(RegressionInputs, DistributionRegressorMixin, NetEstimator)
                 f"validation_fraction=None with recalibrate={self.recalibrate!r}; expected a fraction of "
                 "held-out rows to recalibrate on."
             )
-        rows = self._split_rows(len(X), int(rng.integers(2**31 - 1)))
         extra = self._read_extra(extra, len(X), anew)
+        if weight is not None and not weight.all():
+            # a row without weight is a row that is not there: nor in scales, nor held out
+            kept = weight[:, 0] > 0
+            X, y, weight = X[kept], y[kept], weight[kept]
+            extra = None if extra is None else extra[kept]
+        rows = self._split_rows(len(X), int(rng.integers(2**31 - 1)))
         if anew:
             # the training rows alone: held-out ones must not tell
             self._learn_scales(X[rows[0]], y[rows[0]], None if extra is None else extra[rows[0]])

