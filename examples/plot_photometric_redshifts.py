@@ -60,7 +60,7 @@ PITDisplay.from_estimator(table, X_test, z_test)
 # Simulated galaxies in ugriz; the reddening by our Galaxy is a side column. Pixels are scaled by the inverse
 # hyperbolic sine of flux over noise, since fluxes span decades.
 
-train, test = (make_galaxies(n, n_pixels=32, random_state=n) for n in (2000, 400))
+train, test = (make_galaxies(n, n_pixels=32, random_state=n) for n in (1200, 300))
 images = ParamRegressor(
     network=ResNet(stem=(16,), widths=(32, 48), n_cells=4),
     head="mixture",
