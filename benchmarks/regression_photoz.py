@@ -75,6 +75,8 @@ def in_bins(distribution):
     """The same distribution as masses in the bins of the published network; what lies outside at the ends."""
     cdf = np.moveaxis(distribution.cdf(BINS[:, None, None]), 0, -1)
     cdf[..., 0], cdf[..., -1] = 0.0, 1.0
+    # rounding, where a density is zero
+    cdf = np.maximum.accumulate(cdf, axis=-1)
     return PiecewiseDistribution(BINS, cdf)
 
 

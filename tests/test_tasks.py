@@ -36,6 +36,6 @@ def test_every_task_is_complete(name):
 def test_unknown_task():
     with pytest.raises(
         ValueError,
-        match=r"task='cooking'; expected one of \['denoising', 'emulation', 'scattering', 'separation'\]",
+        match=r"task='cooking'; expected one of \['denoising', 'emulation', 'regression', 'scattering', 'separation'\]",
     ):
         get_task("cooking")
