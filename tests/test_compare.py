@@ -255,7 +255,8 @@ def test_bad_arguments(arguments, error, match):
 def test_bad_task_and_metrics():
     with pytest.raises(
         ValueError,
-        match=r"task='cooking'; expected one of \['denoising', 'emulation', 'regression', 'scattering', 'separation'\]",
+        match=r"task='cooking'; expected one of \['denoising', 'emulation', 'regression', 'scattering', "
+        r"'separation'\]",
     ):
         compare(METHODS, (X, Y), task="cooking")
     with pytest.raises(TypeError, match="metrics is 'mean'; expected a callable"):

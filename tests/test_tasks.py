@@ -36,6 +36,7 @@ def test_every_task_is_complete(name):
 def test_unknown_task():
     with pytest.raises(
         ValueError,
-        match=r"task='cooking'; expected one of \['denoising', 'emulation', 'regression', 'scattering', 'separation'\]",
+        match=r"task='cooking'; expected one of \['denoising', 'emulation', 'regression', 'scattering', "
+        r"'separation'\]",
     ):
         get_task("cooking")
