@@ -95,6 +95,18 @@ class GaussianMixtures(NamedTuple):
         spread = torch.linalg.solve_triangular(factor, white, upper=True).squeeze(-1)
         return self.means[rows, which] + spread
 
+    def covariances(self):
+        """Covariance of each part.
+
+        Returns
+        -------
+        covariances : Tensor of shape (n, n_mixtures, n_outputs, n_outputs)
+        """
+        factor = self.precision_cholesky
+        eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
+        inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
+        return inverse.mT @ inverse
+
     def moments(self):
         """Mean and covariance of each row.
 
@@ -106,11 +118,7 @@ class GaussianMixtures(NamedTuple):
         weights = self.logits.softmax(-1)[..., None]
         mean = (weights * self.means).sum(1)
         apart = self.means - mean[:, None]
-        eye = torch.eye(self.means.shape[-1], dtype=mean.dtype, device=mean.device)
-        inverse = torch.linalg.solve_triangular(
-            self.precision_cholesky, eye.expand_as(self.precision_cholesky), upper=False
-        )
-        covariances = inverse.mT @ inverse + apart[..., :, None] * apart[..., None, :]
+        covariances = self.covariances() + apart[..., :, None] * apart[..., None, :]
         return mean, (weights[..., None] * covariances).sum(1)
 
 

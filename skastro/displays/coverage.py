@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import beta
 
 from skastro.displays.style import COLORS, DASHES, draw_legend, draw_perfect, new_axes
-from skastro.displays.targets import predict_distribution, read_targets
+from skastro.displays.targets import read_estimator, read_targets
 from skastro.distribution_metrics import hpd_values, pit_values
 from skastro.distributions.rows import check_levels
 
@@ -91,11 +91,11 @@ class CoverageDisplay:
         -------
         display : CoverageDisplay
         """
-        name = type(estimator).__name__ if name is None else name
-        if target_names is None and not hasattr(y, "columns"):
-            target_names = getattr(estimator, "target_names_", None)
+        distribution, name, target_names = read_estimator(
+            estimator, X, y, context, name=name, target_names=target_names
+        )
         return cls.from_predictions(
-            y, predict_distribution(estimator, X, context), kind=kind, levels=levels,
+            y, distribution, kind=kind, levels=levels,
             targets=targets, target_names=target_names, name=name, ax=ax,
         )  # fmt: skip
 

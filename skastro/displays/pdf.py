@@ -3,7 +3,7 @@
 import numpy as np
 
 from skastro.displays.style import COLORS, DASHES, draw_legend, require_matplotlib
-from skastro.displays.targets import predict_distribution, read_targets
+from skastro.displays.targets import read_estimator, read_targets
 
 __all__ = ["PDFDisplay"]
 
@@ -99,11 +99,11 @@ class PDFDisplay:
         -------
         display : PDFDisplay
         """
-        name = type(estimator).__name__ if name is None else name
-        if target_name is None and not hasattr(y, "columns"):
-            target_name = getattr(estimator, "target_names_", None)
+        distribution, name, target_name = read_estimator(
+            estimator, X, y, context, name=name, target_names=target_name
+        )
         return cls.from_predictions(
-            y, predict_distribution(estimator, X, context), rows=rows, target=target, grid=grid,
+            y, distribution, rows=rows, target=target, grid=grid,
             level=level, titles=titles, target_name=target_name, unit=unit, name=name, axes=axes,
         )  # fmt: skip
 

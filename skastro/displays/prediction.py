@@ -4,7 +4,7 @@ import numpy as np
 
 from skastro.displays.running import draw_density, running_quantiles
 from skastro.displays.style import COLORS, draw_perfect, require_matplotlib
-from skastro.displays.targets import predict_distribution, read_targets
+from skastro.displays.targets import read_estimator, read_targets
 from skastro.distributions.rows import check_levels
 from skastro.photoz_metrics import redshift_residuals, redshift_summary
 
@@ -119,11 +119,11 @@ class PredictionDisplay:
         -------
         display : PredictionDisplay
         """
-        name = type(estimator).__name__ if name is None else name
-        if target_names is None and not hasattr(y, "columns"):
-            target_names = getattr(estimator, "target_names_", None)
+        distribution, name, target_names = read_estimator(
+            estimator, X, y, context, name=name, target_names=target_names
+        )
         return cls.from_predictions(
-            y, predict_distribution(estimator, X, context), kind=kind, point=point, levels=levels,
+            y, distribution, kind=kind, point=point, levels=levels,
             draw=draw, threshold=threshold, targets=targets, target_names=target_names, units=units,
             name=name, figure=figure,
         )  # fmt: skip

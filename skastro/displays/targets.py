@@ -4,7 +4,7 @@ import numpy as np
 
 from skastro.distributions.truth import check_truth
 
-__all__ = ["Targets", "predict_distribution", "read_targets", "resolve_target"]
+__all__ = ["Targets", "read_estimator", "read_targets", "resolve_target"]
 
 
 def resolve_target(target, names, n, argument="target"):
@@ -162,24 +162,35 @@ def read_targets(y_true, distribution, *, targets=None, target_names=None, units
     )
 
 
-def predict_distribution(estimator, X, context):
-    """What an estimator predicts.
+def read_estimator(estimator, X, y, context, *, name=None, target_names=None):
+    """What an estimator predicts, its name and those of its targets.
 
     Parameters
     ----------
     estimator : fitted estimator
         With `predict_distribution`.
     X : array-like
+    y : array-like or None
+        The columns of a DataFrame are the names.
     context : dict
         For `predict_distribution`, such as `extra`.
+    name : str, optional
+        The class of the estimator by default.
+    target_names : str or sequence of str, optional
+        Those that the estimator knows by default.
 
     Returns
     -------
     distribution : Distribution
+    name : str
+    target_names : str, sequence of str or None
     """
     if not hasattr(estimator, "predict_distribution"):
         raise ValueError(
             f"{type(estimator).__name__} has no predict_distribution; expected an estimator of "
             "distributions."
         )
-    return estimator.predict_distribution(X, **context)
+    if target_names is None and not hasattr(y, "columns"):
+        target_names = getattr(estimator, "target_names_", None)
+    name = type(estimator).__name__ if name is None else name
+    return estimator.predict_distribution(X, **context), name, target_names

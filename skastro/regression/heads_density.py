@@ -85,13 +85,7 @@ class MixtureHead(Head):
     def point(self, output):
         if not self.bounded:
             return output.moments()[0]
-        eye = torch.eye(
-            output.means.shape[-1], dtype=output.means.dtype, device=output.means.device
-        )
-        inverse = torch.linalg.solve_triangular(
-            output.precision_cholesky, eye.expand_as(output.precision_cholesky), upper=False
-        )
-        variance = inverse.square().sum(-2)
+        variance = output.covariances().diagonal(dim1=-2, dim2=-1)
         # the mean of a normal CDF over a Gaussian is another normal CDF
         means = to_unit(output.means / (1 + variance).sqrt(), MARGIN)
         return (output.logits.softmax(-1)[..., None] * means).sum(1)

@@ -2,10 +2,61 @@
 
 import numpy as np
 
-__all__ = ["InputScaler"]
+__all__ = ["InputScaler", "robust_sigma", "scale_pixels"]
 
 # Rows of which medians are taken, and rows of which a kind of scaling is chosen.
 N_STATISTICS = 1024
+
+
+def robust_sigma(X):
+    """Robust standard deviation of each channel.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_channels, ...)
+        NaN is left out.
+
+    Returns
+    -------
+    sigma : ndarray of shape (n_channels,)
+        The plain deviation where more than half of the values are equal, 1 where all are.
+    """
+    flat = np.moveaxis(X, 1, 0).reshape(X.shape[1], -1).astype(float)
+    middle = np.nanmedian(flat, axis=1, keepdims=True)
+    sigma = 1.4826 * np.nanmedian(np.abs(flat - middle), axis=1)
+    sigma = np.where(sigma > 0, sigma, np.nanstd(flat, axis=1))
+    return np.where(sigma > 0, sigma, 1.0)
+
+
+def scale_pixels(X, kind, sigma=None):
+    """Pixels, or columns, made comparable.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_channels, ...)
+    kind : {"asinh", "sqrt", "max"} or None
+        As in `InputScaler`.
+    sigma : ndarray of shape (n_channels,), optional
+        For "asinh".
+
+    Returns
+    -------
+    z : ndarray of the shape and type of `X`
+    """
+    if kind == "sqrt":
+        return np.copysign(np.sqrt(np.abs(X)), X) if X.min(initial=0) < 0 else np.sqrt(X)
+    if kind == "asinh":
+        return np.arcsinh(X / _along(sigma, X))
+    if kind == "max":
+        top = np.nan_to_num(np.abs(X)).reshape(len(X), -1).max(axis=1)
+        top = np.where(top > 0, top, 1.0).astype(X.dtype)
+        return X / top.reshape(-1, *[1] * (X.ndim - 1))
+    return X
+
+
+def _along(values, X):
+    """A value a channel, to broadcast."""
+    return values.astype(X.dtype).reshape(-1, *[1] * (X.ndim - 2))
 
 
 class InputScaler:
@@ -69,15 +120,8 @@ class InputScaler:
             raise ValueError(
                 f"X has no finite value in channel {int(np.argmin(known))}; expected some in each."
             )
-        self.sigma_ = np.ones(X.shape[1])
-        if self.kind_ == "asinh":
-            flat = np.moveaxis(some, 1, 0).reshape(X.shape[1], -1).astype(float)
-            middle = np.nanmedian(flat, axis=1, keepdims=True)
-            sigma = 1.4826 * np.nanmedian(np.abs(flat - middle), axis=1)
-            # more than half of the pixels are equal
-            sigma = np.where(sigma > 0, sigma, np.nanstd(flat, axis=1))
-            self.sigma_ = np.where(sigma > 0, sigma, 1.0)
-        z = self._scaled(X)
+        self.sigma_ = robust_sigma(some) if self.kind_ == "asinh" else np.ones(X.shape[1])
+        z = scale_pixels(X, self.kind_, self.sigma_)
         self.center_ = np.nanmean(z, axis=axes, dtype=float)
         scale = np.nanstd(z, axis=axes, dtype=float)
         self.scale_ = np.where(scale > 1e-12 * np.abs(self.center_), scale, 1.0)
@@ -92,21 +136,6 @@ class InputScaler:
         counts = known.size and known.min() >= 0 and (known == np.round(known)).all()
         return "sqrt" if counts and known.max() > 1 else "asinh"
 
-    def _scaled(self, X):
-        if self.kind_ == "sqrt":
-            return np.copysign(np.sqrt(np.abs(X)), X) if X.min(initial=0) < 0 else np.sqrt(X)
-        if self.kind_ == "asinh":
-            return np.arcsinh(X / self._along(self.sigma_, X))
-        if self.kind_ == "max":
-            top = np.nan_to_num(np.abs(X)).reshape(len(X), -1).max(axis=1)
-            top = np.where(top > 0, top, 1.0).astype(X.dtype)
-            return X / top.reshape(-1, *[1] * (X.ndim - 1))
-        return X
-
-    @staticmethod
-    def _along(values, X):
-        return values.astype(X.dtype).reshape(-1, *[1] * (X.ndim - 2))
-
     def transform(self, X):
         """Scale; NaN becomes the mean where it is allowed.
 
@@ -119,8 +148,8 @@ class InputScaler:
         z : ndarray of shape (n, n_channels, ...) or (n, 2 * n_channels, ...)
             Of the floating type of `X`. The second half, where `fit` saw NaN: 1 where a value is known.
         """
-        z = self._scaled(X)
-        z = (z - self._along(self.center_, z)) / self._along(self.scale_, z)
+        z = scale_pixels(X, self.kind_, self.sigma_)
+        z = (z - _along(self.center_, z)) / _along(self.scale_, z)
         if self.missing == "mask":
             unknown = np.isnan(z)
             if self.blank_:

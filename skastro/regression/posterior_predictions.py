@@ -219,6 +219,11 @@ class DistributionRegressorMixin(RegressorMixin):
             values[rows] = np.moveaxis(getattr(distribution[rows], method)(points), 0, 2)
         return values[:, 0] if self.target_ndim_ == 1 else values
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     def _as_targets(self, values):
         """Without the last axis where the targets were a vector."""
         return values[..., 0] if self.target_ndim_ == 1 else values

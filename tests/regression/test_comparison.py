@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
+from known_regressor import Known
 
 from skastro.compare import compare
-from skastro.distributions import GaussianMixtureDistribution
 from skastro.regression.comparison import (
     LEVELS,
     TASK,
@@ -13,28 +12,6 @@ from skastro.regression.comparison import (
     load_default,
     quantile_distribution,
 )
-
-
-class Known(BaseEstimator):
-    """Gaussians of one width around the truth that it was told."""
-
-    def __init__(self, width=1.0, seed=0):
-        self.width = width
-        self.seed = seed
-
-    def fit(self, X, y):
-        self.n_targets_ = y.shape[1]
-        return self
-
-    def predict_distribution(self, X):
-        # the truth is in the data, the error is drawn
-        error = np.random.default_rng(self.seed).normal(size=(len(X), self.n_targets_))
-        means = (X[:, : self.n_targets_] + self.width * error)[:, None]
-        covariance = self.width**2 * np.eye(self.n_targets_)
-        shape = (len(X), 1, self.n_targets_, self.n_targets_)
-        return GaussianMixtureDistribution(
-            np.ones((len(X), 1)), means, np.broadcast_to(covariance, shape)
-        )
 
 
 def test_the_default_data():
@@ -70,14 +47,3 @@ def test_figures_of_a_method_that_is_known():
     assert row["target 0"] == pytest.approx(0.2, rel=0.05)
     assert row["crps"] == pytest.approx(0.2 / np.sqrt(2), rel=0.05)
     assert row["coverage"] == pytest.approx(0.68, abs=0.02)
-
-
-def test_the_picture_shows_every_method():
-    pytest.importorskip("matplotlib")
-    rng = np.random.default_rng(1)
-    y = rng.normal(size=(200, 4))
-    bunch = {"data": y, "target": y, "target_names": ["a", "b", "c", "d"]}
-    found = compare({"good": Known(0.2), "bad": Known(0.9)}, bunch, task=TASK, progress=False)
-    left, right = found.plot().axes[:2]
-    assert [label.get_text() for label in left.get_yticklabels()] == ["bad", "good"]
-    assert right.get_title() == "good"

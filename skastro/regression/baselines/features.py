@@ -7,6 +7,7 @@ from scipy import ndimage
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skastro.map_features import MapFeatures
+from skastro.regression.pixels import robust_sigma, scale_pixels
 
 __all__ = ["FeatureExtractor"]
 
@@ -127,12 +128,7 @@ class FeatureExtractor(MapFeatures):
 
     def _learn(self, maps):
         if self.scaling == "asinh":
-            pixels = np.moveaxis(maps, 1, 0).reshape(self.n_channels_in_, -1)
-            middle = np.median(pixels, axis=1, keepdims=True)
-            sigma = 1.4826 * np.median(np.abs(pixels - middle), axis=1)
-            # most pixels equal: the plain deviation, or nothing to divide by
-            sigma = np.where(sigma > 0, sigma, pixels.std(axis=1))
-            self.sigma_ = np.where(sigma > 0, sigma, 1.0)
+            self.sigma_ = robust_sigma(maps)
 
     def _needs_variation(self):
         return False
@@ -149,19 +145,13 @@ class FeatureExtractor(MapFeatures):
             for region in self.region_names_
         ]
 
-    def _scaled(self, maps):
-        if self.scaling == "sqrt":
-            return np.sign(maps) * np.sqrt(np.abs(maps))
-        if self.scaling == "asinh":
-            return np.arcsinh(maps / self.sigma_[:, None, None])
-        if self.scaling == "max":
-            highest = np.abs(maps).max(axis=(1, 2, 3), keepdims=True)
-            return maps / np.where(highest > 0, highest, 1.0)
-        return maps
-
     def _features(self, maps):
         n, (h, w) = len(maps), self.map_shape_
-        z = self._scaled(maps).astype(np.float32).reshape(-1, h, w)
+        z = (
+            scale_pixels(maps, self.scaling, getattr(self, "sigma_", None))
+            .astype(np.float32)
+            .reshape(-1, h, w)
+        )
         average = self._averages(np.ones((h, w), dtype=bool))
         found = [*self._region_quantiles(z.reshape(len(z), -1)), z.reshape(len(z), -1) @ average]
         for rows, columns in self._kernels:

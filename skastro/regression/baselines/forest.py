@@ -174,8 +174,3 @@ class ForestDensityRegressor(DistributionRegressorMixin, BaseEstimator):
             place = np.searchsorted(total, wanted)
             values[:, rows] = self._targets[weights.indices[place]]
         return SampleDistribution(values)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags

@@ -117,8 +117,3 @@ class NeighborsDensityRegressor(DistributionRegressorMixin, BaseEstimator):
         with np.errstate(divide="ignore", invalid="ignore"):
             inverse = nearest / distance
         return np.where(nearest > 0, inverse, distance == 0)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags

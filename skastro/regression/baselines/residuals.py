@@ -148,5 +148,4 @@ class ResidualRegressor(MetaEstimatorMixin, DistributionRegressorMixin, BaseEsti
         inner = get_tags(self.estimator)
         tags.input_tags = inner.input_tags
         tags.non_deterministic = inner.non_deterministic
-        tags.target_tags.multi_output = True
         return tags
