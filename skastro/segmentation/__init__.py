@@ -10,13 +10,19 @@ from skastro.segmentation.losses import (
     resolve_loss,
 )
 from skastro.segmentation.matched_filter import MatchedFilter
+from skastro.segmentation.networks_fused import FusedNet, FusedNetModule
+from skastro.segmentation.networks_published import PublishedUNet, PublishedUNetModule
 
 __all__ = [
     "CountPenaltyLoss",
     "DiceLoss",
     "FocalLoss",
+    "FusedNet",
+    "FusedNetModule",
     "LogLoss",
     "MatchedFilter",
+    "PublishedUNet",
+    "PublishedUNetModule",
     "SoftmaxLoss",
     "SumLoss",
     "resolve_loss",
