@@ -1,5 +1,6 @@
 """Sources in images: where they are, and how sure that is."""
 
+from skastro.segmentation.catalog import make_catalog
 from skastro.segmentation.losses import (
     CountPenaltyLoss,
     DiceLoss,
@@ -25,5 +26,6 @@ __all__ = [
     "PublishedUNetModule",
     "SoftmaxLoss",
     "SumLoss",
+    "make_catalog",
     "resolve_loss",
 ]
