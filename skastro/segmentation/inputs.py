@@ -7,12 +7,14 @@ from sklearn.utils.validation import _check_sample_weight
 from skastro.images import check_images
 from skastro.recipes import copy_recipe
 from skastro.segmentation.networks import UNet
+from skastro.segmentation.networks_fused import FusedNet
+from skastro.segmentation.networks_published import PublishedUNet
 from skastro.segmentation.scaling import ImageScaler
 from skastro.segmentation.targets import code_masks, find_labels, find_mode, weighted_shares
 
 __all__ = ["NETWORKS", "SegmentationInputs", "nodata_bit"]
 
-NETWORKS = {"unet": UNet}
+NETWORKS = {"unet": UNet, "unet_published": PublishedUNet, "fused": FusedNet}
 # Sides of patches that images are cut to, where they are larger or of several shapes.
 PATCH = 256
 WHOLE = 512
