@@ -288,13 +288,17 @@ class SourceSegmenter(SegmentationInputs, TiledInference, PosteriorDecisions, Ne
         self.prevalence_, self.training_prior_ = (
             float(one[0]) if single else one for one in (prevalence, prior)
         )
-        self.classes_ = np.arange(len(self.labels_)) if self.mode_ == "multiclass" else np.array([False, True])
+        self.classes_ = (
+            np.arange(len(self.labels_)) if self.mode_ == "multiclass" else np.array([False, True])
+        )
         self.n_batch_ = self._choose_batch(len(rows[0]), z.shape[-1] * z.shape[-2])
         self.turns_ = symmetries(self.augment, *z.shape[-2:])
         self._train(
             z,
             code,
-            None if each is None else torch.from_numpy(each.astype(self.dtype))[:, None, None, None],
+            None
+            if each is None
+            else torch.from_numpy(each.astype(self.dtype))[:, None, None, None],
             rows=rows,
             seed=seed,
             reset=anew,

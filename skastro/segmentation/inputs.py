@@ -9,7 +9,6 @@ from skastro.recipes import copy_recipe
 from skastro.segmentation.networks import UNet
 from skastro.segmentation.networks_fused import FusedNet
 from skastro.segmentation.networks_published import PublishedUNet
-from skastro.segmentation.scaling import ImageScaler
 from skastro.segmentation.targets import code_masks, find_labels, find_mode, weighted_shares
 
 __all__ = ["NETWORKS", "SegmentationInputs", "nodata_bit"]
@@ -73,7 +72,13 @@ class SegmentationInputs:
         self.nodata_bit_ = nodata_bit(len(self.bits_))
         return [
             code_masks(
-                mask, image.shape[1:], self.mode_, self.bits_, self.ignore_index, self.nodata_bit_, i
+                mask,
+                image.shape[1:],
+                self.mode_,
+                self.bits_,
+                self.ignore_index,
+                self.nodata_bit_,
+                i,
             )
             for i, (mask, image) in enumerate(zip(masks, images, strict=True))
         ]
@@ -150,7 +155,9 @@ class SegmentationInputs:
         if self.negative_fraction < 1.0:
             filled = [bool((window(*place) > 0).any()) for place in places]
             lucky = rng.random(len(places)) < self.negative_fraction
-            places = [p for p, full, kept in zip(places, filled, lucky, strict=True) if full or kept]
+            places = [
+                p for p, full, kept in zip(places, filled, lucky, strict=True) if full or kept
+            ]
         if len(places) < 2:
             raise ValueError(
                 f"X gives {len(places)} patch(es) of {height} x {width} pixels; expected at least 2: more "
@@ -216,7 +223,9 @@ class SegmentationInputs:
             raise ValueError(
                 f"class_weight has {', '.join(unknown)}; expected names among {', '.join(self.labels_)}."
             )
-        weights = np.array([float({str(k): v for k, v in given.items()}.get(name, 1.0)) for name in self.labels_])
+        weights = np.array(
+            [float({str(k): v for k, v in given.items()}.get(name, 1.0)) for name in self.labels_]
+        )
         if not (np.isfinite(weights) & (weights > 0)).all():
             raise ValueError(f"class_weight={given!r}; expected positive numbers.")
         return weights

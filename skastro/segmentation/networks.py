@@ -119,9 +119,7 @@ class UNetModule(nn.Module):
     torch.Size([3, 2, 20, 31])
     """
 
-    def __init__(
-        self, n_channels, n_outputs, *, widths=(16, 24, 32, 48, 64, 96), n_convolutions=1
-    ):
+    def __init__(self, n_channels, n_outputs, *, widths=(16, 24, 32, 48, 64, 96), n_convolutions=1):
         super().__init__()
         n_levels = len(widths)
         self.multiple = max(2 ** (n_levels - 1), BLOCK)

@@ -87,7 +87,8 @@ class PosteriorDecisions:
 
         Returns
         -------
-        logits : ndarray of shape (n, h, w), or (n, n_labels, h, w), float32; a list of such for a list of shapes
+        logits : ndarray of shape (n, h, w), or (n, n_labels, h, w), float32
+            A list of such for images of several shapes.
             Of exclusive classes: logarithms of probabilities, but for a constant.
         """
         check_is_fitted(self)
@@ -106,7 +107,8 @@ class PosteriorDecisions:
 
         Returns
         -------
-        proba : ndarray of shape (n, h, w), or (n, n_labels, h, w), float32; a list of such for a list of shapes
+        proba : ndarray of shape (n, h, w), or (n, n_labels, h, w), float32
+            A list of such for images of several shapes.
             The prior at blank pixels.
 
         Raises
@@ -148,9 +150,9 @@ class PosteriorDecisions:
             return z
         if self.mode_ == "multiclass":
             return z / np.float32(self.maps_[0].temperature_)
-        return np.stack([one.transform(plane) for one, plane in zip(self.maps_, z, strict=True)]).astype(
-            np.float32
-        )
+        return np.stack(
+            [one.transform(plane) for one, plane in zip(self.maps_, z, strict=True)]
+        ).astype(np.float32)
 
     # ---- priors
 
@@ -405,12 +407,22 @@ class PosteriorDecisions:
                     "call of calibrate."
                 )
             held = self.held_out_[i]
-            z = held.logit[None] if self.maps_ is None else self.maps_[i].transform(held.logit)[None]
+            z = (
+                held.logit[None]
+                if self.maps_ is None
+                else self.maps_[i].transform(held.logit)[None]
+            )
             tau, pi = (float(np.reshape(a, -1)[i]) for a in (self.training_prior_, prior))
             p = expit(shift_logits(z[0], pi, tau))
             frame = int(np.prod(self.image_shape_))
             found[i] = find_threshold(
-                held.truth, p, policy, level=one, prior=pi, sample_weight=held.weight, frame_size=frame
+                held.truth,
+                p,
+                policy,
+                level=one,
+                prior=pi,
+                sample_weight=held.weight,
+                frame_size=frame,
             ).threshold
         self.thresholds_ = float(found[0]) if self.mode_ == "binary" else found
 
@@ -425,7 +437,7 @@ class PosteriorDecisions:
 
         Returns
         -------
-        masks : ndarray of bool of shape (n, h, w) or (n, n_labels, h, w); a list of such for a list of shapes
+        masks : ndarray of bool of shape (n, h, w) or (n, n_labels, h, w)
             Of exclusive classes, integers of shape (n, h, w). False or 0 at blank pixels.
         """
         return self._per_image(X, self._decisions, self._decision_priors(X))
@@ -451,8 +463,8 @@ class PosteriorDecisions:
 
         Returns
         -------
-        bits : ndarray of shape (n, h, w), uint16 (uint32 for more than 15 labels); a list of such for a list of
-            shapes. `nodata_bit_` at blank pixels.
+        bits : ndarray of shape (n, h, w), uint16
+            uint32 for more than 15 labels; `nodata_bit_` at blank pixels.
         """
         return self._per_image(X, self._bit_plane, self._decision_priors(X))
 

@@ -136,7 +136,9 @@ def code_masks(y, shape, mode, bits, ignore_index, nodata, index=0):
         return code
     if y.dtype.kind == "f":
         if not np.isin(y[np.isfinite(y)], np.arange(max(n, 2))).all() or np.isinf(y).any():
-            raise ValueError(f"Y has values that are no labels in image {index}; expected 0 to {n}.")
+            raise ValueError(
+                f"Y has values that are no labels in image {index}; expected 0 to {n}."
+            )
         y = np.where(np.isnan(y), ignore_index, y).astype(np.int32)
     elif y.dtype.kind not in "bui":
         raise ValueError(f"Y has dtype {y.dtype} in image {index}; expected labels.")
