@@ -5,11 +5,9 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from skastro.segmentation.baselines.scores import ScoreClassifier, one_channel
+from skastro.segmentation.baselines.scores import FAINTEST, ScoreClassifier, one_channel
 
 __all__ = ["AstroscrappyClassifier"]
-
-FAINTEST = 1e-3  # what is flagged is above what is not
 
 
 def _detect():

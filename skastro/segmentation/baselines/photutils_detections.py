@@ -26,7 +26,7 @@ def _places(finder, image, hidden, fwhm, threshold):
     """Rows and columns of the pixels of the detections."""
     with warnings.catch_warnings():
         # an image without sources is no mistake
-        warnings.filterwarnings("ignore", message="No sources were found")
+        warnings.filterwarnings("ignore", message="(No s|S)ources were found")
         found = finder(threshold, fwhm)(image, mask=hidden)
     if found is None:
         return np.zeros(0, dtype=int), np.zeros(0, dtype=int)

@@ -10,7 +10,9 @@ from skastro.segmentation.baselines.base import _blank
 from skastro.segmentation.baselines.sampling import SampledPixelClassifier
 from skastro.segmentation_metrics import pixel_scores
 
-__all__ = ["ScoreClassifier", "one_channel"]
+__all__ = ["FAINTEST", "ScoreClassifier", "one_channel"]
+
+FAINTEST = 1e-3  # score of what is detected, at least: that of the others is 0
 
 
 class ScoreClassifier(SampledPixelClassifier):

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from skastro.segmentation.baselines.scores import ScoreClassifier, one_channel
+from skastro.segmentation.baselines.scores import FAINTEST, ScoreClassifier, one_channel
 
 __all__ = ["SepClassifier"]
 
@@ -107,5 +107,5 @@ class SepClassifier(ScoreClassifier):
                 )  # fmt: skip
             finally:
                 sep.set_extract_pixstack(room)
-            out[segments > 0] = known[segments > 0] / back.globalrms
+            out[segments > 0] = np.maximum(known[segments > 0] / back.globalrms, FAINTEST)
         return scores
