@@ -4,19 +4,20 @@
 
 6,592 images to train on and 800 to choose the epoch with (for the methods that hold none out, those are more
 to train on), 800 to test on, all fresh. ALL: truth is every pixel with a source; area under the ROC curve and
-average precision, means over images. BRIGHTEST: truth is the 200 brightest pixels of each image by the flux of
-their sources; the area, and the share of them among the 200 highest scores. Beside them what a method scores
-that knows the position only: the plane is so crowded that it does most of the work. Then whether the
+average precision, means over images. BRIGHTEST: truth is the 200 brightest pixels of each image by the flux
+of their sources; the area, and the share of them among the 200 highest scores. Beside them what a method
+scores that knows the position only: the plane is so crowded that it does most of the work. Then whether the
 probabilities hold: their sum over the number of sources, and the slope of calibration. The figures of the
-reference are of its own images; its matched filter and its sep took a local background off.
+reference are of its own images and settings; its matched filter had a median background taken off.
 
-sep and photutils where they can be imported. ``--no-baselines`` leaves all but the position out, ``--n-train``
-takes fewer images, ``--only-baselines`` leaves the network out.
+sep and photutils where they can be imported. ``--no-baselines`` leaves all but the position out,
+``--only-baselines`` leaves the network out, ``--n-train`` takes fewer images.
 """
 
 import argparse
 import os
 import time
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
@@ -91,7 +92,7 @@ def main():
     parser.add_argument("--no-baselines", action="store_true")
     parser.add_argument("--only-baselines", action="store_true")
     parser.add_argument("--quick", action="store_true", help="few images, one epoch")
-    parser.add_argument("--output", default=RESULTS / "segmentation_galactic_center.csv")
+    parser.add_argument("--output", type=Path, default=RESULTS / "segmentation_galactic_center.csv")
     args = parser.parse_args()
     sizes = (256, 64, 64) if args.quick else (args.n_train, 800, 800)
     train, held, test = (load(n, args.random_state + i) for i, n in enumerate(sizes))

@@ -146,6 +146,20 @@ def test_conventions(sky, model):
 
 
 @pytest.mark.parametrize("model", KINDS, ids=NAMES)
+def test_saved_without_pickle(sky, model, tmp_path):
+    io = pytest.importorskip("skastro.io")
+    pytest.importorskip("skops")
+    images, sources = sky
+    model = clone(model).fit(images[:10], sources[:10])
+    io.save(model, tmp_path / "model.skops")
+    # of scikit-learn's, which skops does not know as safe
+    trees = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+    steps = "sklearn.neural_network._stochastic_optimizers.AdamOptimizer"
+    again = io.load(tmp_path / "model.skops", trusted=[trees, steps])
+    np.testing.assert_array_equal(again.predict_proba(images), model.predict_proba(images))
+
+
+@pytest.mark.parametrize("model", KINDS, ids=NAMES)
 def test_bad_data(sky, model):
     images, sources = sky
     images, sources = images[:4], sources[:4]

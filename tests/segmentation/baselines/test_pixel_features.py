@@ -8,6 +8,8 @@ from astropy import units as u
 from scipy import ndimage
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skastro.datasets import make_galactic_center
 from skastro.segmentation.baselines import PixelFeatures
@@ -122,6 +124,39 @@ def test_deviations_of_bright_images_are_not_rounded_away():
     found = named(model, model.transform(images))["std5"][0, 8, 8]
     np.testing.assert_allclose(found, images[0, 6:11, 6:11].astype(float).std(), rtol=1e-3)
     assert ndimage.uniform_filter(images, 5, axes=(1, 2)).dtype == np.float32
+
+
+class TableOfFeatures(PixelFeatures):
+    """Rows of p numbers as an image of 1 x p pixels each, for scikit-learn's checks."""
+
+    def __init__(self, scaling="asinh"):
+        super().__init__(scaling, radius=1, scales=(3,))
+
+    def fit(self, X, y=None):
+        X = validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan")
+        return super().fit(X[:, None, :])
+
+    def transform(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, reset=False, ensure_all_finite="allow-nan")
+        return super().transform(X[:, None, :]).reshape(len(X), -1)
+
+    def get_feature_names_out(self, input_features=None):
+        names = super().get_feature_names_out()
+        return np.array([f"{a}{i}" for a in names for i in range(self.n_features_in_)], object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def test_every_check_of_scikit_learn_passes_through_an_adapter():
+    results = check_estimator(TableOfFeatures(), on_skip=None, on_fail=None)
+    assert len(results) > 40
+    failed = {row["check_name"]: row["exception"] for row in results if row["status"] == "failed"}
+    assert failed == {}
 
 
 def test_any_size_units_and_pickles(images):
