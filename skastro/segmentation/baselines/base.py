@@ -1,5 +1,7 @@
 """What all classical segmenters share: checks, blank pixels, priors, decisions."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
@@ -66,8 +68,8 @@ class PixelClassifier(ClassifierMixin, BaseEstimator):
 
     _planes = 8
     _parameter_constraints = {
-        "labels": ["array-like", None],
-        "ignore_index": [int],
+        "labels": ["array-like", str, None],
+        "ignore_index": [Integral],
     }
 
     @_fit_context(prefer_skip_nested_validation=True)

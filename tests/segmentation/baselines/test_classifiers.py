@@ -312,6 +312,14 @@ def test_other_sizes_and_channels(sky):
         assert model.score(both, sources) > 0.4
 
 
+def test_a_name_for_the_only_label(sky):
+    for labels in ("source", ("source",), np.array(["source"])):
+        model = MeanMask(labels=labels, ignore_index=np.uint8(255)).fit(*sky)
+        assert model.labels_ == ["source"]
+        proba = model.predict_proba(sky[0], {"source": 0.5})
+        np.testing.assert_array_equal(proba, model.predict_proba(sky[0], 0.5))
+
+
 def test_a_grid_search_over_what_it_looks_at(sky):
     images, sources = sky
     model = BoostedPixelClassifier(PixelFeatures(), max_iter=5, **SMALL)
