@@ -43,7 +43,7 @@ def _parser():
     compare.add_argument(
         "task",
         metavar="TASK",
-        help="what to compare: denoising, emulation, regression, scattering or separation",
+        help="what to compare: denoising, emulation, regression, scattering, segmentation or separation",
     )
     compare.add_argument(
         "--output", type=Path, default=Path("."), metavar="DIR",

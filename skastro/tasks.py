@@ -18,6 +18,7 @@ TASKS = {
     "emulation": "skastro.emulation.comparison:TASK",
     "regression": "skastro.regression.comparison:TASK",
     "scattering": "skastro.scattering.comparison:TASK",
+    "segmentation": "skastro.segmentation.comparison:TASK",
     "separation": "skastro.separation.comparison:TASK",
 }
 _TIMED_ROWS = 1000

@@ -107,7 +107,7 @@ def test_user_mistakes_are_one_line_and_no_traceback(tmp_path, capsys):
     assert cli.main(["compare", "cooking"]) == 2
     assert capsys.readouterr().err == (
         "skastro: task='cooking'; expected one of ['denoising', 'emulation', 'regression', 'scattering', "
-        "'separation'].\n"
+        "'segmentation', 'separation'].\n"
     )
     (tmp_path / "file").write_text("")
     assert cli.main(["compare", "emulation", "--output", str(tmp_path / "file")]) == 1

@@ -256,7 +256,7 @@ def test_bad_task_and_metrics():
     with pytest.raises(
         ValueError,
         match=r"task='cooking'; expected one of \['denoising', 'emulation', 'regression', 'scattering', "
-        r"'separation'\]",
+        r"'segmentation', 'separation'\]",
     ):
         compare(METHODS, (X, Y), task="cooking")
     with pytest.raises(TypeError, match="metrics is 'mean'; expected a callable"):

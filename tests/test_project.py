@@ -17,7 +17,7 @@ PUBLIC = [
     "separation", "separation_metrics", "separation.baselines", "density", "ranks", "distributions",
     "distribution_metrics", "photoz_metrics", "regression", "regression.baselines", "prior_shift",
     "prior_estimate", "thresholds", "probability_maps", "reliability", "reliability_metrics",
-    "proper_scores", "segmentation",
+    "proper_scores", "segmentation", "segmentation.baselines", "segmentation_metrics",
 ]  # fmt: skip
 
 

@@ -37,6 +37,6 @@ def test_unknown_task():
     with pytest.raises(
         ValueError,
         match=r"task='cooking'; expected one of \['denoising', 'emulation', 'regression', 'scattering', "
-        r"'separation'\]",
+        r"'segmentation', 'separation'\]",
     ):
         get_task("cooking")
