@@ -25,9 +25,9 @@ def add_mask(commands):
     parser = commands.add_parser(
         "mask",
         help="find cosmic rays, bad pixels, trails and other defects in FITS images",
-        description="Find defects in FITS images. Each image of a file becomes an image of bits, one bit for each "
-        "class, named in its header (BIT00, ...) with prior and threshold; headers, WCS and tables are kept. Of a "
-        "cube, each plane is examined. The bit NODATA marks pixels that are blank or were not examined.",
+        description="Find defects in FITS images. Each image of a file becomes one of bits, one bit for each "
+        "class, named in its header (BIT00, ...) with prior and threshold; headers, WCS and tables are kept. "
+        "Of a cube, each plane is examined. The bit NODATA is of pixels that are blank or not examined.",
     )
     add = parser.add_argument
     add(

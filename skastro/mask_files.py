@@ -26,7 +26,7 @@ __all__ = ["mask_file"]
 # pixels of an image whose probabilities serve to estimate a prior, and positives below which none is
 SAMPLE = 2**20
 FEW = 30
-BAND_PIXELS = 2**24
+BAND_PIXELS = 2**18
 
 
 def mask_file(model, source, output, settings, progress=None):
@@ -218,8 +218,9 @@ class _Writer:
         n_planes, height, width = store.shape
         grown = self._store(store.shape, self.stored) if halo and priors else store
         counts = dict.fromkeys([*self.settings.labels, "NODATA"], 0)
+        n_rows = max(1, 4 * halo, BAND_PIXELS // width)
         for plane in range(n_planes if priors else 0):
-            for outer, rows, within in row_tiles(height, max(1, BAND_PIXELS // width), halo):
+            for outer, rows, within in row_tiles(height, n_rows, halo):
                 bits = from_stored(store.array()[plane, outer])
                 if halo:
                     blank = bits & self.dtype.type(self.nodata)

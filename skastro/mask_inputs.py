@@ -45,8 +45,8 @@ def find_inputs(given, lists=(), *, suffix=".mask.fits", stdin=None):
     Parameters
     ----------
     given : list of str
-        Files; folders, of which all FITS files are taken, in the order of their names; patterns with ``*``, ``?``
-        or ``[``; ``-`` for a list on standard input.
+        Files; folders, of which all FITS files are taken, in the order of their names; patterns with ``*``,
+        ``?`` or ``[``; ``-`` for a list on standard input.
     lists : list of str, default=()
         Files with a path or pattern a line, or ``-``.
     suffix : str, default=".mask.fits"
@@ -125,7 +125,7 @@ def plan_jobs(paths, *, output=None, folder=None, suffix=".mask.fits", replace=F
     Raises
     ------
     ValueError
-        `output` for several files, a name that is not of FITS, an output that is an input or that of two inputs.
+        `output` for several files, a name that is not of FITS, an output that is an input or that of two.
     OSError
         An output exists, or its folder cannot be written to.
 

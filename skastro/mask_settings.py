@@ -78,7 +78,8 @@ def load_model(path=None):
     lost = [name for name in NEEDED if not hasattr(model, name)]
     if lost:
         raise ValueError(
-            f"--model {path} is a {type(model).__name__}, without {lost[0]}; expected a fitted SourceSegmenter."
+            f"--model {path} is a {type(model).__name__}, without {lost[0]}; expected a fitted "
+            "SourceSegmenter."
         )
     return model
 
@@ -192,7 +193,8 @@ def _set_thresholds(model, texts, labels):
         return
     if policies and len(texts) > 1:
         raise ValueError(
-            f"--threshold has {policies[0]!r} and another; expected one policy, or CLASS=NUMBER for each class."
+            f"--threshold has {policies[0]!r} and another; expected one policy, or CLASS=NUMBER for "
+            "each class."
         )
     if not policies:
         from_0_to_1 = "a number from 0 to 1"

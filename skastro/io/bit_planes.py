@@ -106,6 +106,18 @@ def bit_cards(bits, nodata, *, meanings=None, priors=None, thresholds=None, dila
     return [*cards, (f"BIT{number}", "NODATA", f"{nodata}: blank, or not examined")]
 
 
+def _card(keyword, value, comment=""):
+    """A card; a float has all of its digits, of which astropy keeps those that fit into 20 places."""
+    with warnings.catch_warnings():
+        # comments that are cut
+        warnings.simplefilter("ignore")
+        card = fits.Card.fromstring(str(fits.Card(keyword, value, comment)))
+        if isinstance(value, float) and card.value != value:
+            text = f"{keyword:<8}= {repr(value).upper():>20} / {comment}"
+            card = fits.Card.fromstring(text[:80])
+    return card
+
+
 def mask_header(header, cards):
     """Header of an image for its mask: WCS and names are kept, what describes the old numbers is not."""
     header = clean_header(header)
@@ -113,10 +125,7 @@ def mask_header(header, cards):
     for name in (*OURS, *numbered):
         header.remove(name, ignore_missing=True, remove_all=True)
     for card in cards:
-        with warnings.catch_warnings():
-            # comments that are cut
-            warnings.simplefilter("ignore")
-            header.append(card, end=True)
+        header.append(_card(*card), end=True)
     return header
 
 
