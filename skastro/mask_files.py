@@ -1,6 +1,8 @@
 """The masks of the images of one FITS file."""
 
 import contextlib
+import warnings
+from functools import partial
 
 import numpy as np
 
@@ -13,10 +15,9 @@ from skastro.io.bit_planes import (
     from_stored,
     is_mask,
     mask_header,
-    plane_hdu,
     to_stored,
-    write_hdus,
 )
+from skastro.io.fits_append import FITSAppender
 from skastro.io.fits_images import open_images
 from skastro.io.plane_store import PlaneStore
 from skastro.mask_settings import MEANINGS, numbers_of
@@ -61,28 +62,17 @@ def mask_file(model, source, output, settings, progress=None):
         extensions = stack.enter_context(open_images(source))
         examined = _choose(extensions, settings, source)
         temporary = stack.enter_context(replacing(output))
-        writer = _Writer(model, source, output.parent, settings, stack, progress)
-        hdus, summed, more = [], [], []
+        writer = _Masks(model, source, output.parent, settings, stack, progress)
+        file, later = FITSAppender(temporary), []
         for extension in extensions:
             if extension.kind in ("other", "empty"):
-                hdus.append(extension.hdu)
-                continue
-            first = extension.index == 0
-            if first and settings.compress:
-                hdus.append(_empty_primary())
-            summed.append(len(hdus))
-            mask, planes = writer.masks(extension, extension in examined, first)
-            hdus.append(mask)
-            more += planes
-        summed += range(len(hdus), len(hdus) + len(more))
-        write_hdus(temporary, hdus + more, summed)
+                file.copy(extension.hdu)
+            else:
+                later += writer.write_masks(file, extension, extension in examined)
+        for write in later:
+            write()
+        file.finish()
     return writer.images
-
-
-def _empty_primary():
-    from astropy.io import fits
-
-    return fits.PrimaryHDU()
 
 
 def _choose(extensions, settings, source):
@@ -124,7 +114,7 @@ def _as_float16(proba):
     return ((bits + 0xFFF + ((bits >> 13) & 1)) & np.uint32(0xFFFFE000)).view(np.float32)
 
 
-class _Writer:
+class _Masks:
     """Masks of the images of one file, in temporary files beside the one that is written."""
 
     def __init__(self, model, source, folder, settings, stack, progress):
@@ -136,39 +126,41 @@ class _Writer:
         self.stored = np.dtype(f">i{self.dtype.itemsize}")
         self.source, self.images = source, []
 
-    def _store(self, shape, dtype):
-        return self.stack.enter_context(PlaneStore(shape, dtype, self.folder))
-
-    def masks(self, extension, examine, primary):
-        """HDU of the mask of an image, and those of its probabilities."""
-        settings, header = self.settings, extension.header
+    def write_masks(self, file, extension, examine):
+        """Add the mask of an image to a file; returns what adds its probabilities."""
+        settings = self.settings
         shape = (extension.n_planes if extension.kind == "image" else 1, *extension.shape[-2:])
         shape = shape if len(shape) == 3 else (1, *shape)
-        store = self._store(shape, self.stored)
-        proba = None
+        planes = range(shape[0])
+        priors, proba = [], None
         if examine and settings.proba:
-            proba = self._store((len(settings.labels) * shape[0], *shape[1:]), ">f4")
-        priors = (
-            [self._examine(extension, i, store, proba) for i in range(shape[0])] if examine else []
-        )
-        if not examine:
-            self._fill(store)
-        store = self._finish(store, extension, priors)
-        cards = self._cards(examine, priors)
-        hdu = plane_hdu(
-            store.array().reshape(extension.shape),
-            mask_header(header, [("MASKTYPE", "BITS", "one bit for each class"), *cards]),
-            unsigned=True, primary=primary and not settings.compress, compress=settings.compress,
-        )  # fmt: skip
+            # at the end of the file: kept until then
+            proba = PlaneStore((len(settings.labels) * shape[0], *shape[1:]), ">f4", self.folder)
+            self.stack.enter_context(proba)
+        with contextlib.ExitStack() as stack:
+            store = stack.enter_context(PlaneStore(shape, self.stored, self.folder))
+            if examine:
+                priors = [self._examine(extension, i, store, proba) for i in planes]
+                store = self._finish(store, extension, priors, stack)
+            else:
+                self._fill(store)
+            cards = self._cards(examine, priors)
+            kind = ("MASKTYPE", "BITS", "one bit for each class")
+            header = mask_header(extension.header, [kind, *cards])
+            file.planes(
+                store, 0, extension.shape, header, unsigned=True, compress=settings.compress
+            )
         if proba is None:
-            return hdu, []
-        found = proba.array().reshape(len(settings.labels), *extension.shape)
-        return hdu, [
-            self._proba_hdu(found[i], label, extension, cards)
+            return []
+        return [
+            partial(
+                file.planes, proba, i * shape[0], extension.shape,
+                self._proba_header(extension, label, cards), compress=settings.compress,
+            )
             for i, label in enumerate(settings.labels)
-        ]
+        ]  # fmt: skip
 
-    def _proba_hdu(self, found, label, extension, cards):
+    def _proba_header(self, extension, label, cards):
         cards = [
             ("MASKTYPE", "PROBA", "probability of a class"),
             ("MASKCLAS", label, MEANINGS.get(label, "")),
@@ -176,7 +168,7 @@ class _Writer:
         ]
         header = mask_header(extension.header, cards)
         header["EXTNAME"] = f"{extension.name or f'IMAGE{extension.index}'}_{label}"
-        return plane_hdu(found, header, unsigned=False, compress=self.settings.compress)
+        return header
 
     def _examine(self, extension, number, store, proba):
         """Write the bits of a plane; returns the priors that they were found with."""
@@ -211,15 +203,17 @@ class _Writer:
                 tile = np.broadcast_to(value, (rows.stop - rows.start, width))
                 store.write(plane, rows, slice(0, width), tile)
 
-    def _finish(self, store, extension, priors):
+    def _finish(self, store, extension, priors, stack):
         """Dilate, and count the pixels of each class."""
         radii = {self.bits[label]: radius for label, radius in self.settings.dilations.items()}
         halo = max(radii.values(), default=0)
         n_planes, height, width = store.shape
-        grown = self._store(store.shape, self.stored) if halo and priors else store
+        grown = store
+        if halo:
+            grown = stack.enter_context(PlaneStore(store.shape, self.stored, self.folder))
         counts = dict.fromkeys([*self.settings.labels, "NODATA"], 0)
         n_rows = max(1, 4 * halo, BAND_PIXELS // width)
-        for plane in range(n_planes if priors else 0):
+        for plane in range(n_planes):
             for outer, rows, within in row_tiles(height, n_rows, halo):
                 bits = from_stored(store.array()[plane, outer])
                 if halo:
@@ -228,14 +222,13 @@ class _Writer:
                     grown.write(plane, rows, slice(0, width), to_stored(bits))
                 for label, bit in (*self.bits.items(), ("NODATA", self.nodata)):
                     counts[label] += int(np.count_nonzero(bits & self.dtype.type(bit)))
-        if priors:
-            prior = {label: [one[label] for one in priors] for label in self.settings.labels}
-            self.images.append(
-                {
-                    "extension": extension.label, "shape": list(extension.shape), "pixels": counts,
-                    "prior": {label: p if len(p) > 1 else p[0] for label, p in prior.items()},
-                }
-            )  # fmt: skip
+        prior = {label: [one[label] for one in priors] for label in self.settings.labels}
+        self.images.append(
+            {
+                "extension": extension.label, "shape": list(extension.shape), "pixels": counts,
+                "prior": {label: p if len(p) > 1 else p[0] for label, p in prior.items()},
+            }
+        )  # fmt: skip
         return grown
 
     def _cards(self, examined, priors):
@@ -283,7 +276,10 @@ def _estimate(model, plane, settings):
     priors = {}
     for label in settings.estimate if found.shape[1] else ():
         i = list(model.labels_).index(label)
-        estimate = estimate_prior(found[i], before[label], n_bootstrap=0)
+        with warnings.catch_warnings():
+            # of few positives, which are looked for below
+            warnings.simplefilter("ignore", UserWarning)
+            estimate = estimate_prior(found[i], before[label], n_bootstrap=0)
         # fewer hang on the far tail of the probabilities
         if FEW <= estimate.expected <= found.shape[1] - FEW:
             priors[label] = float(estimate.prior)

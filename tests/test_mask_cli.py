@@ -217,9 +217,11 @@ def test_compressed_in_and_out(image, tmp_path):
 
 
 def test_a_file_that_gzip_made(image, tmp_path):
-    fits.PrimaryHDU(image).writeto(tmp_path / "a.fits.gz")
+    table = fits.BinTableHDU.from_columns([fits.Column("a", "D", array=np.arange(3.0))])
+    fits.HDUList([fits.PrimaryHDU(image), table]).writeto(tmp_path / "a.fits.gz")
     assert mask(tmp_path / "a.fits.gz") == 0
     found = one(tmp_path / "a.mask.fits").bits
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "a.mask.fits", 1)["a"], np.arange(3.0))
     np.testing.assert_array_equal(found, FakeSegmenter().bits(image))
 
 

@@ -9,7 +9,7 @@ from astropy.io import fits
 from skastro.io.fits_images import open_images
 from skastro.io.headers import clean_header
 
-__all__ = ["BitPlanes", "bit_cards", "plane_hdu", "read_bit_planes", "write_hdus"]
+__all__ = ["BitPlanes", "bit_cards", "mask_header", "read_bit_planes"]
 
 # cards of an earlier mask, and of numbers with a unit
 NUMBERED = ("BIT", "PRIOR", "THRES", "DILAT")
@@ -17,7 +17,6 @@ OURS = (
     "MASKTYPE", "MASKDONE", "MASKCLAS", "MASKVERS", "MASKMODL", "MASKSHA", "MASKTILE", "THRPOL", "THRLEV",
     "BUNIT",
 )  # fmt: skip
-CHECKSUM_COMMENT = "written by skastro"
 
 
 class BitPlanes(NamedTuple):
@@ -129,69 +128,6 @@ def mask_header(header, cards):
     return header
 
 
-def plane_hdu(stored, header, *, unsigned, primary=False, compress=False):
-    """HDU of planes that are stored already, without a copy of them.
-
-    Parameters
-    ----------
-    stored : ndarray or memmap
-        Big-endian: integers as `to_stored` makes them, or floats.
-    header : Header
-        As `mask_header` makes it.
-    unsigned : bool
-        Whether the integers stand for unsigned ones.
-    primary : bool, default=False
-        Whether it is the first of the file.
-    compress : bool, default=False
-        In tiles, without loss.
-
-    Returns
-    -------
-    hdu : PrimaryHDU, ImageHDU or CompImageHDU
-    """
-    options = {"do_not_scale_image_data": True}
-    if compress:
-        # astropy's PLIO takes no unsigned numbers
-        kind = "RICE_1" if stored.dtype.kind == "i" else "GZIP_2"
-        options |= {"compression_type": kind, "quantize_level": 0}
-    kind = fits.CompImageHDU if compress else fits.PrimaryHDU if primary else fits.ImageHDU
-    hdu = kind(data=stored, header=header, **options)
-    if unsigned:
-        hdu.header["BSCALE"] = 1
-        hdu.header["BZERO"] = 1 << (8 * stored.dtype.itemsize - 1)
-    if not compress:
-        # room for what is known when all is written
-        hdu.header["CHECKSUM"] = ("0" * 16, CHECKSUM_COMMENT)
-        hdu.header["DATASUM"] = ("0", CHECKSUM_COMMENT)
-    return hdu
-
-
-def write_hdus(path, hdus, summed):
-    """Write HDUs to a file, with checksums that depend on nothing but their content.
-
-    Parameters
-    ----------
-    path : str or Path
-        Replaced if it exists.
-    hdus : list of HDU
-        Those of another file that is open are copied byte by byte.
-    summed : list of int
-        Which of them get CHECKSUM and DATASUM.
-    """
-    with warnings.catch_warnings():
-        # of headers that break the standard in the file that was given
-        warnings.simplefilter("ignore")
-        fits.HDUList(hdus).writeto(path, overwrite=True, output_verify="ignore")
-        # checksum=False: as it closes, it would write the time beside them
-        written = fits.open(path, mode="update", disable_image_compression=True, checksum=False)
-        try:
-            for i in summed:
-                written[i].add_datasum(when=CHECKSUM_COMMENT)
-                written[i].add_checksum(when=CHECKSUM_COMMENT)
-        finally:
-            written.close(output_verify="ignore")
-
-
 def read_bit_planes(path):
     """Read the masks that ``skastro mask`` wrote.
 
@@ -214,9 +150,18 @@ def read_bit_planes(path):
 
     Examples
     --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from astropy.io import fits
+    >>> from pathlib import Path
     >>> from skastro.io import read_bit_planes
-    >>> for name, bits, labels in read_bit_planes("night1.mask.fits"):  # doctest: +SKIP
-    ...     print(name, (bits & labels["CR"] != 0).mean())
+    >>> path = Path(tempfile.mkdtemp()) / "a.mask.fits"
+    >>> cards = [("EXTNAME", "SCI"), ("MASKTYPE", "BITS"), ("BIT00", "CR"), ("BIT03", "HP")]
+    >>> bits = np.array([[0, 1, 9]], dtype=np.uint16)
+    >>> fits.PrimaryHDU(bits, fits.Header(cards)).writeto(path)
+    >>> for name, bits, labels in read_bit_planes(path):
+    ...     print(name, bits & labels["HP"] != 0)
+    SCI [[False False  True]]
     """
     masks = []
     with open_images(path) as extensions:

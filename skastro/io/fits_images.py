@@ -258,7 +258,7 @@ def open_images(path):
             try:
                 # the numbers as they are stored: astropy forgets BLANK where it is 0 or integers are unsigned
                 hdus = stack.enter_context(
-                    fits.open(path, memmap=plain, do_not_scale_image_data=True)
+                    fits.open(path, memmap=plain, do_not_scale_image_data=True, checksum=False)
                 )
                 n_hdus = len(hdus)
                 extensions = [

@@ -9,6 +9,8 @@ from skastro.files import reserve
 
 __all__ = ["PlaneStore"]
 
+CHUNK_BYTES = 2**20
+
 
 class PlaneStore:
     """Planes in a temporary file without a name, gone when it is closed.
@@ -73,6 +75,16 @@ class PlaneStore:
             return
         for i, row in enumerate(values):
             self._put(row, at + i * width * self.dtype.itemsize)
+
+    def chunks(self, first, n_planes):
+        """Bytes of some planes, some megabytes at a time."""
+        size = self.dtype.itemsize * self.shape[1] * self.shape[2]
+        self.file.seek(first * size)
+        left = n_planes * size
+        while left:
+            chunk = self.file.read(min(left, CHUNK_BYTES))
+            left -= len(chunk)
+            yield chunk
 
     def array(self):
         """The planes as a read-only memory map of shape `shape`, good while the store is open."""

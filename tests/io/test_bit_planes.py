@@ -14,10 +14,9 @@ from skastro.io.bit_planes import (
     bit_cards,
     from_stored,
     mask_header,
-    plane_hdu,
     to_stored,
-    write_hdus,
 )
+from skastro.io.fits_append import FITSAppender
 from skastro.io.fits_images import open_images
 from skastro.io.plane_store import PlaneStore
 from skastro.mask_files import mask_file
@@ -189,10 +188,12 @@ def test_bits_come_back(dtype, compress, tmp_path):
         for rows in (slice(0, 30), slice(30, 50)):
             for columns in (slice(40, 70), slice(0, 40)):
                 store.write(0, rows, columns, to_stored(bits[rows, columns]))
-        hdu = plane_hdu(
-            store.array()[0], mask_header(header, cards), unsigned=True, compress=compress
+        file = FITSAppender(tmp_path / "a.fits")
+        file.copy(fits.PrimaryHDU())
+        file.planes(
+            store, 0, (50, 70), mask_header(header, cards), unsigned=True, compress=compress
         )
-        write_hdus(tmp_path / "a.fits", [fits.PrimaryHDU(), hdu], [1])
+        file.finish()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.fits"]
     with warnings.catch_warnings():
         # the checksums are right
