@@ -1,4 +1,4 @@
-"""The command line: ``skastro compare TASK``, ``denoise``, ``separate``, ``synthesize``."""
+"""The command line: ``skastro compare TASK``, ``denoise``, ``separate``, ``synthesize``, ``mask``."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from skastro.arguments import seed
 from skastro.denoise_cli import add_denoise
+from skastro.mask_cli import add_mask
 from skastro.separate_cli import add_separate
 from skastro.synthesize_cli import add_synthesize
 
@@ -61,6 +62,7 @@ def _parser():
     add_denoise(commands)
     add_separate(commands)
     add_synthesize(commands)
+    add_mask(commands)
     return parser
 
 

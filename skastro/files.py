@@ -1,11 +1,12 @@
 """Writing files so that a failure leaves the old one."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["replacing"]
+__all__ = ["replacing", "reserve"]
 
 
 @contextlib.contextmanager
@@ -51,3 +52,37 @@ def replacing(path):
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def reserve(file, size):
+    """Fill a file with zeros: a disk without room says so now, not hours later at the last block.
+
+    Parameters
+    ----------
+    file : file
+        Open for writing.
+    size : int
+        In bytes.
+
+    Raises
+    ------
+    OSError
+        The disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skastro.files import reserve
+    >>> with tempfile.TemporaryFile() as file:
+    ...     reserve(file, 2880)
+    ...     len(file.read())
+    2880
+    """
+    file.truncate(size)
+    if size and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            # others say that this file system cannot reserve
+            if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+                raise

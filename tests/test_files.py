@@ -1,11 +1,12 @@
 """A failed write leaves the old file and nothing else."""
 
+import errno
 import os
 import stat
 
 import pytest
 
-from skastro.files import replacing
+from skastro.files import replacing, reserve
 
 
 def test_the_file_is_replaced_when_all_is_written(tmp_path):
@@ -35,3 +36,23 @@ def test_a_failure_leaves_the_old_file(tmp_path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "none" / "a.csv"):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system cannot reserve")
+def test_a_full_disk_says_so_at_once(tmp_path, monkeypatch):
+    def fails(code):
+        def reserving(*args):
+            raise OSError(code, "no")
+
+        return reserving
+
+    with open(tmp_path / "a", "wb") as file:
+        reserve(file, 5000)
+        assert (tmp_path / "a").stat().st_size == 5000
+        # some file systems cannot: the file has its length all the same
+        monkeypatch.setattr(os, "posix_fallocate", fails(errno.EOPNOTSUPP))
+        reserve(file, 6000)
+        assert (tmp_path / "a").stat().st_size == 6000
+        monkeypatch.setattr(os, "posix_fallocate", fails(errno.ENOSPC))
+        with pytest.raises(OSError, match="no"):
+            reserve(file, 7000)

@@ -1,7 +1,6 @@
 """Line cubes to FITS files, block by block; a failure leaves the old file."""
 
 import contextlib
-import errno
 import os
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 from astropy.io import fits
 
 from skastro.blocks import rows_within
-from skastro.files import replacing
+from skastro.files import replacing, reserve
 from skastro.io.cubes import PIECE_BYTES, LineCube, read_cube
 from skastro.io.headers import CubeAxes, add_history, clean_header, unit_text
 
@@ -45,18 +44,6 @@ def _pieces(start, stop, bytes_per_row):
     step = rows_within(PIECE_BYTES, bytes_per_row)
     for first in range(start, stop, step):
         yield slice(first, min(first + step, stop))
-
-
-def _reserve(file, size):
-    """Fill a file with zeros: a disk without room says so now, not hours later at the last block."""
-    file.truncate(size)
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
-            # others say that this file system cannot reserve
-            if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-                raise
 
 
 class CubeWriter:
@@ -126,7 +113,7 @@ class CubeWriter:
         with contextlib.ExitStack() as stack:
             temporary = stack.enter_context(replacing(path))
             self._file = stack.enter_context(open(temporary, "r+b", buffering=0))
-            _reserve(self._file, self._start + -(-size // 2880) * 2880)
+            reserve(self._file, self._start + -(-size // 2880) * 2880)
             self._put(head, 0)
             self._temporary, self._stack = temporary, stack.pop_all()
         return self
