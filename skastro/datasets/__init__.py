@@ -1,5 +1,6 @@
 """Grids, cubes and images to learn from: bundled, simulated, or read from a local checkout."""
 
+from skastro.datasets.contaminants import CONTAMINANTS, make_contaminants, unpack_bits
 from skastro.datasets.fields import make_fields
 from skastro.datasets.galactic_center import galactic_center_templates, make_galactic_center
 from skastro.datasets.galaxies import make_galaxies
@@ -13,8 +14,10 @@ from skastro.datasets.pdrtpy_maps import load_pdrtpy_maps
 from skastro.datasets.sdss_photometry import load_sdss_photometry
 from skastro.datasets.sky_maps import load_cib_map, load_dust_map
 from skastro.datasets.sphere_fields import make_sphere_fields
+from skastro.datasets.survey_images import make_survey_images
 
 __all__ = [
+    "CONTAMINANTS",
     "galactic_center_templates",
     "load_cib_map",
     "load_dust_map",
@@ -22,6 +25,7 @@ __all__ = [
     "load_ngc4047",
     "load_pdrtpy_maps",
     "load_sdss_photometry",
+    "make_contaminants",
     "make_fields",
     "make_galactic_center",
     "make_galaxies",
@@ -30,4 +34,6 @@ __all__ = [
     "make_mixture",
     "make_pdr_like",
     "make_sphere_fields",
+    "make_survey_images",
+    "unpack_bits",
 ]
