@@ -340,7 +340,9 @@ class SourceSegmenter(SegmentationInputs, TiledInference, PosteriorDecisions, Ne
         return self.weight_decay
 
     def _make_criterion(self):
-        return CodedLoss(self.loss_, self.mode_, len(self.labels_), self.class_weight_)
+        return CodedLoss(
+            self.loss_, self.mode_, len(self.labels_), self.class_weight_, self.training_prior_
+        )
 
     def _after_training(self, z, code, held, rng):
         """Held-out pixels, the calibration, the prior and the thresholds."""

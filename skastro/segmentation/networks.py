@@ -14,12 +14,17 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from skastro.segmentation.padding import aligned, check_sizes
+
 __all__ = ["UNet", "UNetModule"]
 
 # Rows of a strip along which columns are averaged, in steps of BLOCK; and columns for rows.
 BLOCK, N_BLOCKS = 8, 9
 # beyond it, in units of the noise after scaling, a pixel no longer tells of its column
 CLIP = 2.0
+# Pixels of the first blocks of coarse features: the level of the third halving; what stars are clipped at.
+FIRST = 8
+COARSE_CLIP = 4.0
 
 
 def _beside(x, distance, axis):
@@ -67,6 +72,24 @@ class PixelFeatures(nn.Module):
         return torch.cat(found, 1)
 
 
+class CoarseFeatures(nn.Module):
+    """What the sky does at scales of `FIRST` pixels and more: means and extremes of clipped pixels in blocks.
+
+    A minimum of means tells of the background between stars, a maximum of what is wide and bright.
+    """
+
+    n_each = 3
+
+    def forward(self, x):
+        """Features of each level from `FIRST` pixels on, without end."""
+        mean = functional.avg_pool2d(x.clamp(-COARSE_CLIP, COARSE_CLIP), FIRST)
+        low, high = mean, mean
+        while True:
+            yield torch.cat([mean, low, high], 1)
+            mean = functional.avg_pool2d(mean, 2)
+            low, high = -functional.max_pool2d(-low, 2), functional.max_pool2d(high, 2)
+
+
 class ConvBlock(nn.Module):
     """Residual convolutions of 3 x 3 pixels, with a rectifier each."""
 
@@ -98,10 +121,12 @@ class UNetModule(nn.Module):
     Parameters
     ----------
     n_channels, n_outputs : int
-    widths : sequence of int, default=(16, 24, 32, 48, 64, 96)
+    widths : sequence of int, default=(16, 32, 48, 64, 96, 128)
         Channels at full resolution and after each halving.
     n_convolutions : int, default=1
         Of each level on the way down, and again on the way up.
+    n_coarse : int, default=2
+        Of each level from the third halving on.
 
     Attributes
     ----------
@@ -119,42 +144,61 @@ class UNetModule(nn.Module):
     torch.Size([3, 2, 20, 31])
     """
 
-    def __init__(self, n_channels, n_outputs, *, widths=(16, 24, 32, 48, 64, 96), n_convolutions=1):
+    def __init__(
+        self,
+        n_channels,
+        n_outputs,
+        *,
+        widths=(16, 32, 48, 64, 96, 128),
+        n_convolutions=1,
+        n_coarse=2,
+    ):
         super().__init__()
         n_levels = len(widths)
         self.multiple = max(2 ** (n_levels - 1), BLOCK)
         self.features = PixelFeatures(n_channels)
+        self.coarse = CoarseFeatures()
         self.stem = nn.Conv2d(self.features.n_features, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(
-            ConvBlock(width, n_convolutions if i else n_convolutions - 1)
-            for i, width in enumerate(widths)
-        )
+        blocks = [n_coarse if 2**i >= FIRST else n_convolutions for i in range(n_levels)]
+        # the stem is a convolution of full resolution already
+        down = [n_convolutions - 1, *blocks[1:]]
+        self.down = nn.ModuleList(ConvBlock(*pair) for pair in zip(widths, down, strict=True))
+        extra = [self.coarse.n_each * n_channels if 2**i >= FIRST else 0 for i in range(n_levels)]
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.narrow = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in pairs)
+        self.join = nn.ModuleList(
+            nn.Conv2d(n, width, 1) if n else nn.Identity()
+            for n, width in zip(extra, widths, strict=True)
+        )
         self.widen = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairs)
-        self.up = nn.ModuleList(ConvBlock(width, n_convolutions) for width in widths[:-1])
+        self.up = nn.ModuleList(
+            ConvBlock(*pair) for pair in zip(widths[:-1], blocks[:-1], strict=True)
+        )
         self.head = nn.Conv2d(widths[0], n_outputs, 1)
-        # reach: of the stem, of the blocks, and of what is within a halving
-        blocks = sum(2 * n_convolutions * 2**i for i in range(n_levels))
-        self.halo = PixelFeatures.halo + 2 + blocks + 2 ** (n_levels - 1)
+        # reach: of the features and the stem, of the blocks, and of what is within a halving
+        both = [a + b for a, b in zip(down, [*blocks[:-1], 0], strict=True)]
+        reach = sum(n * 2**i for i, n in enumerate(both))
+        self.halo = PixelFeatures.halo + 2 + reach + 2 ** (n_levels - 1)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x):
         """Logits (n, n_outputs, h, w) of images (n, n_channels, h, w)."""
-        h, w = x.shape[-2:]
-        rows, columns = -h % self.multiple, -w % self.multiple
-        if rows or columns:
-            x = _pad(x, rows, columns)
-        x = self.features(x).contiguous(memory_format=torch.channels_last)
+        return aligned(self._logits, x, self.multiple)
+
+    def _logits(self, image):
+        x = self.features(image).contiguous(memory_format=torch.channels_last)
         x = self.down[0](torch.relu_(self.stem(x)))
-        skips = []
-        for halve, level in zip(self.narrow, self.down[1:], strict=True):
+        skips, coarse = [], self.coarse(image)
+        for i, narrow in enumerate(self.narrow, start=1):
             skips.append(x)
-            x = level(torch.relu_(halve(x)))
+            x = narrow(x)
+            if 2**i >= FIRST:
+                x = x + self.join[i](next(coarse))
+            x = self.down[i](torch.relu_(x))
         for i in reversed(range(len(skips))):
             x = functional.interpolate(self.widen[i](x), scale_factor=2, mode="nearest")
             x = self.up[i](torch.relu_(x.add_(skips.pop())))
-        return self.head(x)[..., :h, :w]
+        return self.head(x)
 
     def fused(self):
         """A copy for predictions alone, with the normalisations within the convolutions.
@@ -169,12 +213,6 @@ class UNetModule(nn.Module):
         return module.to(memory_format=torch.channels_last)
 
 
-def _pad(x, rows, columns):
-    """More rows and columns at the end, of the last ones."""
-    # torch replicates no more than there is only of reflections: of edges, any number
-    return functional.pad(x, (0, columns, 0, rows), mode="replicate")
-
-
 class UNet(BaseEstimator):
     """Recipe of a `UNetModule`: the default network of pixels.
 
@@ -184,8 +222,9 @@ class UNet(BaseEstimator):
 
     Parameters
     ----------
-    widths : sequence of int, default=(16, 24, 32, 48, 64, 96)
+    widths : sequence of int, default=(16, 32, 48, 64, 96, 128)
     n_convolutions : int, default=1
+    n_coarse : int, default=2
         As in `UNetModule`.
 
     References
@@ -200,12 +239,15 @@ class UNet(BaseEstimator):
     8
     """
 
-    def __init__(self, widths=(16, 24, 32, 48, 64, 96), n_convolutions=1):
+    def __init__(self, widths=(16, 32, 48, 64, 96, 128), n_convolutions=1, n_coarse=2):
         self.widths = widths
         self.n_convolutions = n_convolutions
+        self.n_coarse = n_coarse
 
     def __call__(self, n_channels, n_outputs, image_shape=None):
         """Build the network."""
+        check_sizes(n_convolutions=self.n_convolutions, n_coarse=self.n_coarse)
         return UNetModule(
-            n_channels, n_outputs, widths=tuple(self.widths), n_convolutions=self.n_convolutions
-        )
+            n_channels, n_outputs, widths=tuple(self.widths), n_convolutions=self.n_convolutions,
+            n_coarse=self.n_coarse,
+        )  # fmt: skip

@@ -231,20 +231,32 @@ class CodedLoss(nn.Module):
     n_labels : int
     weights : sequence of float
         Of the positive pixels of each label, those of others being 1; of exclusive classes, of each class.
+    prior : sequence of float
+        Share of each label, as the loss sees it. The loss of a label is divided by the entropy of its prior,
+        so that 1 is what knowing the prior alone gives: rare labels are learnt as eagerly as others, and
+        what their probabilities mean is left as it is.
     """
 
-    def __init__(self, loss, mode, n_labels, weights):
+    def __init__(self, loss, mode, n_labels, weights, prior):
         super().__init__()
         self.loss = loss
         self.mode = mode
         self.n_labels = n_labels
         self.weights = tuple(float(one) for one in weights)
+        tau = np.reshape(prior, -1)
+        entropy = -np.log(tau) * tau
+        if mode == "multiclass":
+            scale = [1.0 / entropy.sum()]
+        else:
+            scale = 1.0 / (entropy - np.log1p(-tau) * (1.0 - tau))
+        self.scale = tuple(float(one) for one in scale)
 
     def forward(self, logits, code):
         """Losses of shape (n, n_labels, h, w), or (n, 1, h, w) of exclusive classes."""
         planes = presence(code, self.mode, self.n_labels)
         target = planes.to(logits.dtype)
         loss = self.loss(logits, target)
+        loss = loss * loss.new_tensor(self.scale).reshape(-1, 1, 1)
         scored = (code >= 0).unsqueeze(-3)
         even = all(one == 1.0 for one in self.weights)
         if even and bool(scored.all()):
