@@ -236,7 +236,7 @@ def bad_reading(frame, electrons, rng):
         elif kind == "noise":
             read[rows] += np.float32(size) * rng.standard_normal((n, w), np.float32)
         else:
-            read[rows] = electrons[rows.start] + (size * rng.standard_normal()).astype(np.float32)
+            read[rows] = electrons[rows.start] + np.float32(size * rng.standard_normal())
     return mask, read
 
 

@@ -13,7 +13,7 @@ __all__ = ["BrightStars", "bleeding", "fringes"]
 FULL_WELL = (2e4, 3e5)  # electrons
 SPIKE, SPIKE_LENGTH = (2.0, 3000.0), (10.0, 400.0)  # of the noise, beside the core; pixels
 HALO, FRINGE = (3.0, 3000.0), (0.6, 30.0)
-PERIOD = (10.0, 150.0)  # pixels
+PERIOD = (8.0, 100.0)  # pixels, in the mean; where the thickness bends little, more
 
 
 class BrightStars:
