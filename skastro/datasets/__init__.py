@@ -1,6 +1,7 @@
 """Grids, cubes and images to learn from: bundled, simulated, or read from a local checkout."""
 
-from skastro.datasets.contaminants import CONTAMINANTS, make_contaminants, unpack_bits
+from skastro.datasets.contaminant_classes import CONTAMINANTS, unpack_bits
+from skastro.datasets.contaminants import make_contaminants
 from skastro.datasets.fields import make_fields
 from skastro.datasets.galactic_center import galactic_center_templates, make_galactic_center
 from skastro.datasets.galaxies import make_galaxies

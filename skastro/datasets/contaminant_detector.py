@@ -11,8 +11,9 @@ __all__ = [
 ]  # fmt: skip
 
 FULL_WELL = 1e5  # electrons above the sky: what the hottest pixels reach
-PIXELS = (3e-6, 6e-4)  # hot or dead ones, a pixel
+PIXELS = (6e-6, 1e-3)  # hot or dead ones, a pixel
 HOTTEST_TIMES = 6.0  # of the noise: fainter ones are no hot pixels
+GHOSTS, LARGEST_GHOST = (2e-6, 1.5e-4), 45.0  # a pixel; pixels
 DEADEST, HALF_DEAD = 0.0, 0.5
 LOW_CONTRAST = 5.0  # of the noise: a dead pixel that takes off less light than this isn't seen
 
@@ -116,15 +117,17 @@ def persistence(frame, rng):
     ghosts = np.zeros(frame.shape, np.float32)
     faintest = log_uniform(0.6, 4.0, rng)
     brightest = faintest * log_uniform(2.0, 60.0, rng)
-    typical = log_uniform(0.8, 4.0, rng) * frame.seeing
+    smallest = log_uniform(0.6, 2.5, rng) * frame.seeing
     kind = rng.choice(["edge", "saturated", "log"])
     softness = log_uniform(0.05, 0.4, rng)
     dither = rng.normal(0.0, 0.1, 2) * min(h, w)
     exposures = 1 + (rng.random() < 0.3) * rng.integers(1, 4)
     decay = rng.uniform(0.2, 0.8)
     bleeds = rng.random() < 0.2
-    for _ in range(1 + rng.poisson(log_uniform(0.5, 25.0, rng))):
-        radius = min(max(typical * np.exp(rng.normal(0, 0.5)), 1.2), 0.12 * min(h, w) + 4)
+    for _ in range(1 + rng.poisson(log_uniform(*GHOSTS, rng) * h * w)):
+        radius = min(
+            max(smallest * (0.7 + rng.pareto(2.5)), 1.2), 0.1 * min(h, w) + 3, LARGEST_GHOST
+        )
         size = log_uniform(faintest, brightest, rng) * frame.sigma
         y, x = rng.uniform(-0.5, h - 0.5), rng.uniform(-0.5, w - 0.5)
         tall = rng.uniform(1.2, 4.0) if bleeds and rng.random() < 0.5 else 0.0
@@ -233,7 +236,7 @@ def bad_reading(frame, electrons, rng):
         elif kind == "noise":
             read[rows] += np.float32(size) * rng.standard_normal((n, w), np.float32)
         else:
-            read[rows] = electrons[rows.start] + (size * rng.standard_normal()).astype(np.float32)
+            read[rows] = electrons[rows.start] + np.float32(size * rng.standard_normal())
     return mask, read
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import find_objects, label
 
 from skastro.datasets.fbm import fbm
 from skastro.datasets.survey_frames import log_uniform, smooth_field
@@ -12,7 +13,7 @@ __all__ = ["BrightStars", "bleeding", "fringes"]
 FULL_WELL = (2e4, 3e5)  # electrons
 SPIKE, SPIKE_LENGTH = (2.0, 3000.0), (10.0, 400.0)  # of the noise, beside the core; pixels
 HALO, FRINGE = (3.0, 3000.0), (0.6, 30.0)
-PERIOD = (10.0, 150.0)  # pixels
+PERIOD = (8.0, 100.0)  # pixels, in the mean; where the thickness bends little, more
 
 
 class BrightStars:
@@ -80,7 +81,7 @@ class BrightStars:
         top = log_uniform(*SPIKE, rng) * self.frame.sigma
         length = log_uniform(*SPIKE_LENGTH, rng)
         law = str(rng.choice(["inverse", "square", "exponential"], p=[0.45, 0.2, 0.35]))
-        spread, dashed = rng.exponential(0.004), 0.5 * (rng.random() < 0.3)
+        spread, dashed = min(rng.exponential(0.002), 0.008), 0.5 * (rng.random() < 0.3)
         wave = rng.uniform(5.0, 40.0)
         arm_sizes = np.exp(rng.normal(0, 0.25, (len(angles), 2)))
         for x, y, share, has in zip(
@@ -167,30 +168,29 @@ def _add_line_of_arms(light, place, look, tops, sigma):
 
 def bleeding(stars, light, rng):
     """Pixels that charge which no longer fits in the cores runs into, along columns or lines."""
-    frame, well = stars.frame, stars.full_well
-    mask = np.zeros(frame.shape, bool)
+    well = stars.full_well
+    mask = np.zeros(light.shape, bool)
     reach = 0.0 if rng.random() < 0.3 else log_uniform(0.05, 3.0, rng)
     if not np.isfinite(well) or reach == 0:
         return mask
     # worked on as if it always ran along columns
     turned = rng.random() < 0.25
     light, seen = (light.T, mask.T) if turned else (light, mask)
-    uneven = rng.uniform(0.3, 0.7)
+    upwards = rng.uniform(0.3, 0.7)
     h, w = light.shape
-    excess = np.maximum(light - well, 0)
-    centres = zip(stars.x, stars.y, strict=True)
-    for x, y in ((b, a) if turned else (a, b) for a, b in centres):
-        radius = 120
-        left, right = (int(np.clip(x + d, 0, w)) for d in (-radius, radius))
-        top, bottom = (int(np.clip(y + d, 0, h)) for d in (-radius, radius))
-        if right <= left or bottom <= top:
-            continue
-        charge = reach * excess[top:bottom, left:right].sum(0) / well
-        length = charge * np.exp(rng.normal(0, 0.15, len(charge)))
-        length = np.minimum(length, 2.0 * h)[None, :]
-        dy = np.arange(h)[:, None] - y
-        runs = (dy < length * uneven) & (dy > -length * (1 - uneven)) & (length > 1)
-        seen[:, left:right] |= runs
+    y = np.arange(h)[:, None]
+    cores, _ = label(light > well)
+    for area in find_objects(cores):
+        part = light[area]
+        charge = np.maximum(part - well, 0).sum(0) / well
+        # around the middle of what is too bright in each column
+        middle = area[0].start + (area[0].stop - area[0].start - 1) / 2
+        length = reach * charge * np.exp(rng.normal(0, 0.15, part.shape[1]))
+        length = np.where(length > 1, np.minimum(length, 2.0 * h), 0)
+        runs = (
+            (y - middle < length * upwards) & (middle - y < length * (1 - upwards)) & (length > 0)
+        )
+        seen[:, area[1]] |= runs
     return mask
 
 
@@ -199,7 +199,7 @@ def fringes(frame, rng):
     h, w = frame.shape
     period = log_uniform(*PERIOD, rng)
     # the thickness of the detector, smooth over a period
-    steep = rng.uniform(3.8, 6.0)
+    steep = rng.uniform(4.5, 6.5)
     if rng.random() < 0.35:
         thickness = smooth_field(frame.shape, int(rng.integers(2, 6)), rng)
     else:

@@ -10,7 +10,7 @@ from skastro.datasets.survey_frames import log_uniform
 __all__ = ["cosmic_rays"]
 
 STEPS = 3  # points of a track in a pixel
-HITS = (1.5e-5, 2e-3)  # a pixel
+HITS = (3e-5, 4e-3)  # a pixel
 KINDS = ("spot", "track", "worm", "muon")
 LONGEST_MUON, LONGEST_WORM = 400.0, 80.0  # pixels
 

@@ -12,8 +12,8 @@ from scipy.signal import fftconvolve
 from skastro.datasets.survey_psf import PointSpread
 
 __all__ = [
-    "Frame", "add_noise", "background", "check_number", "check_ranges", "draw", "draw_frame", "log_uniform",
-    "response", "smooth_field", "write",
+    "Frame", "add_noise", "background", "blurred", "check_number", "check_ranges", "check_shape", "draw",
+    "draw_frame", "log_uniform", "response", "smooth_field", "write",
 ]  # fmt: skip
 
 # lowest value of each condition, and whether that one is allowed
@@ -101,7 +101,8 @@ def check_ranges(ranges):
 
 
 def log_uniform(low, high, rng, size=None):
-    return np.exp(rng.uniform(np.log(low), np.log(max(high, low)), size))
+    value = np.exp(rng.uniform(np.log(low), np.log(max(high, low)), size))
+    return float(value) if size is None else value  # a numpy float would turn images into float64
 
 
 def draw(low, high, rng):
@@ -142,7 +143,7 @@ def background(frame, rng):
     h, w = frame.shape
     angle = rng.uniform(0, 2 * np.pi)
     y, x = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in (h, w))
-    slope = np.cos(angle) * x + np.sin(angle) * y[:, None]
+    slope = float(np.cos(angle)) * x + float(np.sin(angle)) * y[:, None]
     if rng.random() < 0.4:  # vignetting, or its opposite where it was overdone
         bend = rng.uniform(-1.0, 1.0)
         slope += np.float32(bend) * (x**2 + (y**2)[:, None] - np.float32(1 / 6))

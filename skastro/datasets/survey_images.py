@@ -139,14 +139,15 @@ def make_survey_images(
         bunch[name] = np.empty((n_images, *shape), dtype)
     rows = []
     for i, seed in enumerate(np.random.SeedSequence(root).spawn(n_images)):
-        of_frame, of_sources, of_noise = (np.random.default_rng(s) for s in seed.spawn(3))
+        streams = [np.random.default_rng(s) for s in seed.spawn(4)]
+        of_frame, of_sources, of_noise, of_file = streams
         frame = draw_frame(shape, ranges, subtracted, correlated, of_frame)
         sources = draw_sources(frame, MARGIN, of_sources)
         light = source_light(frame, sources, MARGIN, of_sources)
         light = light[MARGIN:-MARGIN, MARGIN:-MARGIN]
         expected = (background(frame, of_noise) + light) * response(frame, of_noise)
         electrons = add_noise(frame, expected, of_noise)
-        bunch.images[i], bias = write(frame, electrons, of_noise)
+        bunch.images[i], bias = write(frame, electrons, of_file)
         bunch.noiseless[i], bunch.source_mask[i] = light, light > frame.sigma
         bunch.sources.append(_table(sources, shape))
         rows.append((frame, bias))

@@ -134,7 +134,7 @@ def _galaxy(frame, scale, rng):
     radius = scale * np.exp(rng.normal(0.0, 0.5))
     radius = min(max(radius, 0.3 * frame.seeing), 20.0)
     axis_ratio, angle = rng.uniform(0.2, 1.0), rng.uniform(0, np.pi)
-    half = int(min(4 * radius + 2.5 * frame.seeing + 3, 80))
+    half = int(min(5 * radius + 4 * frame.seeing + 3, 96))
     offset = np.arange(-half, half + 1, dtype=np.float32)
     # away from the middle of the pixel, as the stars are
     dx, dy = offset - rng.uniform(-0.5, 0.5), (offset - rng.uniform(-0.5, 0.5))[:, None]
@@ -148,6 +148,7 @@ def _galaxy(frame, scale, rng):
     light -= np.exp(-b * ((half + 1) / radius) ** (1 / index))  # no edge of the square
     np.maximum(light, 0, out=light)
     light = fftconvolve(light, frame.psf.kernel(min(2 * half + 1, 65)), mode="same")
+    light -= max(light[0].max(), light[:, 0].max())  # nor of its blur
     np.maximum(light, 0, out=light)
     light /= light.sum()
     # about as easily seen as a star of the same draw
