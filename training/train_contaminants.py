@@ -1,0 +1,65 @@
+"""Train the network of contaminants that the package ships.
+
+    python training/train_contaminants.py contaminants.skops
+
+Frames come from `make_contaminants`, each with its own sky, gain, noise, seeing and crowding: most of 512 x 512
+pixels, some of 1024 x 1024. A tenth of them is held out, for the epoch, the calibration and the thresholds.
+Writes the fitted estimator; `training/pack_contaminants.py` makes of it what the package ships.
+"""
+
+import argparse
+import os
+import time
+
+os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
+
+import numpy as np  # noqa: E402
+
+from skastro import io  # noqa: E402
+from skastro.datasets import CONTAMINANTS, make_contaminants  # noqa: E402
+from skastro.segmentation import SourceSegmenter, UNet  # noqa: E402
+
+# Of a frame to have a class: not all of the wide ones at once, or no clean sky is left.
+PROBABILITY = {"FR": 0.25, "NEB": 0.3, "BBG": 0.35, "SP": 0.6, "P": 0.6}
+OTHERS = 0.5
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", help="file of the fitted estimator, .skops")
+    parser.add_argument("--n-small", type=int, default=700, help="frames of 512 x 512")
+    parser.add_argument("--n-large", type=int, default=110, help="frames of 1024 x 1024")
+    parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--random-state", type=int, default=0)
+    args = parser.parse_args()
+    start = time.perf_counter()
+    images, bits = [], []
+    for n, side, seed in ((args.n_small, 512, 0), (args.n_large, 1024, 1)):
+        frames = make_contaminants(
+            n, shape=(side, side), n_jobs=os.cpu_count(),
+            probability={name: PROBABILITY.get(name, OTHERS) for name in labels()},
+            random_state=2 * args.random_state + seed,
+        )  # fmt: skip
+        images += list(frames.images)
+        bits += list(frames.bits)
+    print(f"{sum(i.size for i in images) / 1e6:.0f} Mpx in {time.perf_counter() - start:.0f} s", flush=True)
+    model = SourceSegmenter(
+        UNet(widths=(16, 24, 32, 48, 64, 96)), labels=labels(), scaling="asinh", patch_size=512,
+        batch_size=2, max_epochs=args.epochs, random_state=args.random_state, verbose=1,
+    )  # fmt: skip
+    # in any order: neighbours in a list are of one size
+    order = np.random.default_rng(args.random_state).permutation(len(images))
+    model.fit([images[i] for i in order], [bits[i] for i in order])
+    io.save(model, args.output)
+    for row in model.history_:
+        print({key: round(value, 4) for key, value in row.items()})
+    print(f"trained in {time.perf_counter() - start:.0f} s; wrote {args.output}")
+
+
+def labels():
+    """Names and bits of the classes of MaxiMask."""
+    return {name: one.bit for name, one in CONTAMINANTS.items() if name != "BR"}
+
+
+if __name__ == "__main__":
+    main()
