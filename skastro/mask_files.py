@@ -186,7 +186,9 @@ class _Masks:
             for rows, columns, bits, *others in tiles:
                 stored = to_stored(bits.astype(self.dtype, copy=False) & kept)
                 store.write(number, rows, columns, stored)
-                for i, found in enumerate(others[0][order] if others else ()):
+                # of a single label, an array without an axis for it
+                maps = others[0].reshape(-1, *bits.shape)[order] if others else ()
+                for i, found in enumerate(maps):
                     at = i * extension.n_planes + number
                     proba.write(at, rows, columns, _as_float16(found))
                 self.progress(bits.size)

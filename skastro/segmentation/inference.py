@@ -11,8 +11,10 @@ from skastro.symmetries import symmetries, turn, turn_back
 
 __all__ = ["Place", "TiledInference"]
 
-# Sides of a tile where none is asked for, and pixels that go through the network at once.
-TILE = 1024
+# Sides of a tile where none is asked for; pixels of the largest image that goes through the network whole, for
+# which it takes about a gigabyte; and of images that go through it together.
+TILE = 1536
+WHOLE_PIXELS = 4.8e6
 BATCH_PIXELS = 2**20
 
 
@@ -79,7 +81,8 @@ class TiledInference:
         i = 0
         while i < len(images):
             shape = images[i].shape
-            if size is not None and (shape[1] > size + halo or shape[2] > size + halo):
+            large = shape[1] * shape[2] > WHOLE_PIXELS or tile_size is not None
+            if size is not None and large:
                 for place, z, blank in self._tiles(images[i], size, halo, i):
                     function(z, blank, place, _part(priors, i, place))
                 i += 1
@@ -141,16 +144,18 @@ class TiledInference:
         ----------
         image : array-like of shape (h, w) or (n_channels, h, w)
             An array, memory map, dask array, or whatever gives arrays when sliced; NaN where blank.
-        what : {"bits", "proba", "masks", "logits"}, default="bits"
-            As `predict_bits`, `predict_proba`, `predict` and `decision_function` give them.
+        what : {"bits", "proba", "masks", "logits"} or sequence of them, default="bits"
+            As `predict_bits`, `predict_proba`, `predict` and `decision_function` give them. Of a sequence,
+            all are found at once.
         tile_size : int, default=None
-            Sides of a tile, rounded up to what the network needs. None: 1024 pixels.
+            Sides of a tile, rounded up to what the network needs. None: as memory of about a gigabyte allows.
 
         Yields
         ------
         rows, columns : slice
             Where the tile lies.
-        result : ndarray of shape (h, w) or (n_labels, h, w)
+        *results : ndarray of shape (h, w) or (n_labels, h, w)
+            One for each of `what`.
 
         Raises
         ------
@@ -164,8 +169,9 @@ class TiledInference:
             "masks": self._decisions,
             "logits": lambda z, *_: self._calibrated(z),
         }
-        if what not in functions:
-            raise ValueError(f"what={what!r}; expected one of {', '.join(functions)}.")
+        names = (what,) if isinstance(what, str) else tuple(what)
+        if not names or not set(names) <= set(functions):
+            raise ValueError(f"what={what!r}; expected some of {', '.join(functions)}.")
         if isinstance(self.prior_, str):
             raise ValueError("prior is 'em'; expected numbers: estimate_prior gives them.")
         shape = tuple(np.shape(image))
@@ -177,15 +183,17 @@ class TiledInference:
                 f"image has {planes.shape[0]} channel(s); expected {self.n_channels_in_}, as in fit."
             )
         size, halo = self._tile_size(tile_size)
-        if size is None:
+        small = tile_size is None and planes.shape[1] * planes.shape[2] <= WHOLE_PIXELS
+        if size is None or small:
             size, halo = max(planes.shape[1:]), 0
-        return self._yield_tiles(planes, size, halo, functions[what])
+        return self._yield_tiles(planes, size, halo, [functions[name] for name in names])
 
-    def _yield_tiles(self, planes, size, halo, function):
+    def _yield_tiles(self, planes, size, halo, functions):
         for place, z, blank in self._tiles(planes, size, halo):
-            found = function(z, blank, place, None)
-            binary = self.mode_ == "binary" and found.ndim == 3
-            yield place.rows, place.columns, found[0] if binary else found
+            found = [function(z, blank, place, None) for function in functions]
+            if self.mode_ == "binary":
+                found = [one[0] if one.ndim == 3 else one for one in found]
+            yield place.rows, place.columns, *found
 
 
 class _Channels:

@@ -365,8 +365,8 @@ class PosteriorDecisions:
         policy : str
             As in :func:`~skastro.thresholds.find_threshold`; all but "fixed" and "cost" need held-out pixels,
             of `fit` (`validation_fraction`) or of `calibrate`.
-        level : float or dict of str to float, optional
-            With "fixed", a dictionary has levels of some labels.
+        level : float, sequence or dict of str to float, optional
+            A sequence has one a label, a dictionary those of some.
 
         Returns
         -------
@@ -393,9 +393,10 @@ class PosteriorDecisions:
             self.thresholds_ = np.full(n, np.nan)
             return
         prior = self.prevalence_ if isinstance(self.prior_, str) else self.prior_
+        levels = self._levels(level)
         found = np.empty(n)
         for i, name in enumerate(self.labels_):
-            one = level.get(name) if isinstance(level, dict) else level
+            one = levels.get(name)
             if policy in ("fixed", "cost"):
                 # no data is asked for
                 truth, p = [0, 1], [0.0, 1.0]
@@ -425,6 +426,23 @@ class PosteriorDecisions:
                 frame_size=frame,
             ).threshold
         self.thresholds_ = float(found[0]) if self.mode_ == "binary" else found
+
+    def _levels(self, level):
+        """Levels by label."""
+        if isinstance(level, dict):
+            unknown = [name for name in level if name not in self.labels_]
+            if unknown:
+                raise ValueError(
+                    f"level has {unknown[0]!r}; expected names among {', '.join(self.labels_)}."
+                )
+            return level
+        if level is None or np.ndim(level) == 0:
+            return dict.fromkeys(self.labels_, level)
+        if np.shape(level) != (len(self.labels_),):
+            raise ValueError(
+                f"level has shape {np.shape(level)}; expected {len(self.labels_)} number(s)."
+            )
+        return {name: float(one) for name, one in zip(self.labels_, level, strict=True)}
 
     # ---- decisions
 

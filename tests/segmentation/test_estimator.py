@@ -290,6 +290,7 @@ def test_large_images_go_by_tiles(several, monkeypatch):
     image = two_labels(n=1, size=200, seed=8)[0]
     whole = several.predict_proba(image)
     monkeypatch.setattr("skastro.segmentation.inference.TILE", 16)
+    monkeypatch.setattr("skastro.segmentation.inference.WHOLE_PIXELS", 100)
     np.testing.assert_allclose(several.predict_proba(image), whole, atol=1e-5)
 
 
