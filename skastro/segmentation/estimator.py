@@ -12,6 +12,7 @@ from skastro.segmentation.inference import TiledInference
 from skastro.segmentation.inputs import NETWORKS, SegmentationInputs
 from skastro.segmentation.losses import resolve_loss
 from skastro.segmentation.posterior import PosteriorDecisions
+from skastro.segmentation.pretrained import read_pretrained
 from skastro.segmentation.scaling import SCALINGS, ImageScaler
 from skastro.segmentation.targets import MODES, CodedLoss, presence
 from skastro.symmetries import symmetries, turn_at_random
@@ -307,6 +308,28 @@ class SourceSegmenter(SegmentationInputs, TiledInference, PosteriorDecisions, Ne
         )
         self._after_training(z, code, rows[1], rng)
         return self
+
+    @classmethod
+    def from_pretrained(cls, name="contaminants"):
+        """A segmenter that comes trained.
+
+        Parameters
+        ----------
+        name : str or Path, default="contaminants"
+            "contaminants": what is wrong in survey images, in the classes of MaxiMask [1]_; its `card_` says
+            what it was trained on. Or a file of a segmenter, ending with ``.safetensors``.
+
+        Returns
+        -------
+        model : SourceSegmenter
+            Fitted. Set the prior of your images: that of training has more of everything.
+
+        Raises
+        ------
+        ValueError
+            Another name, or a file of something else.
+        """
+        return read_pretrained(cls, name)
 
     def _turn_batch(self, inputs, targets, generator):
         code = targets[0][:, None]

@@ -7,6 +7,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skastro.blocks import tiles
+from skastro.segmentation.catalog import make_catalog
 from skastro.symmetries import symmetries, turn, turn_back
 
 __all__ = ["Place", "TiledInference"]
@@ -194,6 +195,64 @@ class TiledInference:
             if self.mode_ == "binary":
                 found = [one[0] if one.ndim == 3 else one for one in found]
             yield place.rows, place.columns, *found
+
+
+    def catalog(self, image, *, wcs=None, label=None, matched_filter=None, min_pixels=1, sigma=None):
+        """Sources of an image: connected pixels that `predict` finds, as a table.
+
+        Parameters
+        ----------
+        image : array-like of shape (h, w)
+            NaN where blank.
+        wcs : astropy.wcs.WCS, optional
+            Of the image: adds positions on the sky.
+        label : str, optional
+            Of the labels: one of them. None: all but a background, one after the other.
+        matched_filter : MatchedFilter, optional
+            Fitted; takes blended sources apart.
+        min_pixels : int, default=1
+        sigma : float or array-like of shape (h, w), optional
+            Noise of a pixel, in the unit of the image. None: measured.
+
+        Returns
+        -------
+        catalog : astropy.table.Table
+            Columns as of :func:`make_catalog`.
+
+        Raises
+        ------
+        ValueError
+            An image of several channels, an unknown label, a WCS of another shape.
+        """
+        from astropy.table import vstack
+
+        check_is_fitted(self)
+        if np.ndim(image) != 2 or self.n_channels_in_ != 1:
+            raise ValueError(
+                f"image has shape {np.shape(image)}, for {self.n_channels_in_} channel(s); expected (h, w)."
+            )
+        exclusive = self.mode_ == "multiclass"
+        names = self.labels_[1:] if exclusive else self.labels_
+        if label is not None and label not in names:
+            raise ValueError(f"label={label!r}; expected one of {', '.join(names)}.")
+        values = getattr(image, "value", image)
+        proba = np.reshape(self.predict_proba(values[None])[0], (-1, *values.shape))
+        tables = []
+        for name in [label] if label else names:
+            i = self.labels_.index(name)
+            # of exclusive classes the most probable is found, whatever its probability
+            if exclusive:
+                found = np.where(proba.argmax(axis=0) == i, proba[i], 0.0)
+                cut = 1.0 / len(proba)
+            else:
+                found, cut = proba[i], float(np.reshape(self.thresholds_, -1)[i])
+            tables.append(
+                make_catalog(
+                    image, found, cut, wcs=wcs, matched_filter=matched_filter,
+                    min_pixels=min_pixels, sigma=sigma, label=name,
+                )
+            )  # fmt: skip
+        return tables[0] if len(tables) == 1 else vstack(tables, metadata_conflicts="silent")
 
 
 class _Channels:
