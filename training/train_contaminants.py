@@ -2,8 +2,8 @@
 
     python training/train_contaminants.py contaminants.skops
 
-Frames come from `make_contaminants`, each with its own sky, gain, noise, seeing and crowding: most of 512 x 512
-pixels, some of 1024 x 1024. A tenth of them is held out, for the epoch, the calibration and the thresholds.
+Frames come from `make_contaminants`, each with its own sky, gain, noise, seeing and crowding: most of them
+512 x 512 pixels, some 1024 x 1024. A tenth of them is held out, for the epoch, the calibration and the thresholds.
 Writes the fitted estimator; `training/pack_contaminants.py` makes of it what the package ships.
 """
 
@@ -35,14 +35,13 @@ def main():
     start = time.perf_counter()
     images, bits = [], []
     for n, side, seed in ((args.n_small, 512, 0), (args.n_large, 1024, 1)):
-        frames = make_contaminants(
-            n, shape=(side, side), n_jobs=os.cpu_count(),
-            probability={name: PROBABILITY.get(name, OTHERS) for name in labels()},
-            random_state=2 * args.random_state + seed,
-        )  # fmt: skip
-        images += list(frames.images)
-        bits += list(frames.bits)
-    print(f"{sum(i.size for i in images) / 1e6:.0f} Mpx in {time.perf_counter() - start:.0f} s", flush=True)
+        seen = frames(n, side, 2 * args.random_state + seed)
+        images += list(seen.images)
+        bits += list(seen.bits)
+    print(
+        f"{sum(i.size for i in images) / 1e6:.0f} Mpx in {time.perf_counter() - start:.0f} s",
+        flush=True,
+    )
     model = SourceSegmenter(
         UNet(widths=(16, 24, 32, 48, 64, 96)), labels=labels(), scaling="asinh", patch_size=512,
         batch_size=2, max_epochs=args.epochs, random_state=args.random_state, verbose=1,
@@ -50,10 +49,24 @@ def main():
     # in any order: neighbours in a list are of one size
     order = np.random.default_rng(args.random_state).permutation(len(images))
     model.fit([images[i] for i in order], [bits[i] for i in order])
+    # for the card of the model
+    model.n_frames_, model.n_pixels_ = len(images), sum(image.size for image in images)
     io.save(model, args.output)
     for row in model.history_:
         print({key: round(value, 4) for key, value in row.items()})
     print(f"trained in {time.perf_counter() - start:.0f} s; wrote {args.output}")
+
+
+def frames(n_images, side, seed):
+    """Frames with contaminants, as they are trained on."""
+    probability = {name: PROBABILITY.get(name, OTHERS) for name in labels()}
+    return make_contaminants(
+        n_images,
+        shape=(side, side),
+        probability=probability,
+        n_jobs=os.cpu_count(),
+        random_state=seed,
+    )
 
 
 def labels():

@@ -1,12 +1,12 @@
 """Segmenters side by side, on point sources of the Galactic Centre."""
 
-from importlib.util import find_spec
-
 import numpy as np
 from sklearn.utils import Bunch
 
 from skastro.datasets import make_galactic_center
 from skastro.segmentation.baselines import default_baselines
+from skastro.segmentation.estimator import SourceSegmenter
+from skastro.segmentation.networks import UNet
 from skastro.segmentation_metrics import pixel_scores
 from skastro.tasks import Speed, Task
 
@@ -61,17 +61,10 @@ def default_estimators(random_state=0, quick=False):
     'position only'
     """
     found = dict(default_baselines(fwhm=FWHM, quick=quick, random_state=random_state))
-    if find_spec("skastro.segmentation.estimator") is not None:
-        from skastro.segmentation.estimator import SourceSegmenter
-
-        found["SourceSegmenter"] = SourceSegmenter(
-            labels=("source",),
-            scaling="sqrt",
-            coordinates=True,
-            augment="flips",
-            random_state=random_state,
-            **({"max_epochs": 1} if quick else {}),
-        )
+    found["SourceSegmenter"] = SourceSegmenter(
+        UNet(widths=(24, 32, 48, 64)), labels=("source",), scaling="sqrt", coordinates=True,
+        augment="flips", lr=5e-3, max_epochs=1 if quick else 12, random_state=random_state,
+    )  # fmt: skip
     return found
 
 

@@ -12,8 +12,8 @@ from skastro.symmetries import symmetries, turn, turn_back
 
 __all__ = ["Place", "TiledInference"]
 
-# Sides of a tile where none is asked for; pixels of the largest image that goes through the network whole, for
-# which it takes about a gigabyte; and of images that go through it together.
+# Sides of a tile where none is asked for; pixels of the largest image that goes through the network whole,
+# for which it takes about a gigabyte; and of images that go through it together.
 TILE = 1536
 WHOLE_PIXELS = 4.8e6
 BATCH_PIXELS = 2**20
@@ -196,8 +196,9 @@ class TiledInference:
                 found = [one[0] if one.ndim == 3 else one for one in found]
             yield place.rows, place.columns, *found
 
-
-    def catalog(self, image, *, wcs=None, label=None, matched_filter=None, min_pixels=1, sigma=None):
+    def catalog(
+        self, image, *, wcs=None, label=None, matched_filter=None, min_pixels=1, sigma=None
+    ):
         """Sources of an image: connected pixels that `predict` finds, as a table.
 
         Parameters

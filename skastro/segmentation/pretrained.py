@@ -68,14 +68,19 @@ def write_pretrained(model, path, card=""):
             "map of probabilities but 'platt'."
         )
     tensors = {
-        WEIGHTS + name: value.cpu().numpy() for name, value in model.net_.module_.state_dict().items()
+        WEIGHTS + name: value.cpu().numpy()
+        for name, value in model.net_.module_.state_dict().items()
     }
     for name, held in zip(model.labels_, model.held_out_ or (), strict=False):
         for field, values in _condensed(held)._asdict().items():
             tensors[f"{HELD}{name}.{field}"] = values
     about = {
         "recipe": model.recipe_.get_params(),
-        "parameters": {"loss": model.loss, "coordinates": model.coordinates, "augment": model.augment},
+        "parameters": {
+            "loss": model.loss,
+            "coordinates": model.coordinates,
+            "augment": model.augment,
+        },
         "fitted": {name: getattr(model, name) for name in PLAIN},
         "arrays": {name: np.asarray(getattr(model, name)).tolist() for name in ARRAYS},
         "maps": [[one.slope_, one.intercept_] for one in model.maps_ or ()],
