@@ -2,8 +2,8 @@
 
     python training/pack_contaminants.py contaminants.skops
 
-The calibration and the thresholds are found on frames that were not trained on, and the figures of the card on
-others again. Writes ``skastro/segmentation/data/contaminants.safetensors`` and ``contaminants.md`` beside it.
+The calibration and the thresholds are found on frames that were not trained on, and the figures of the card
+on others again. Writes ``skastro/segmentation/data/contaminants.safetensors`` and ``contaminants.md`` beside it.
 """
 
 import argparse
@@ -29,12 +29,12 @@ CARD = """# Contaminants of survey images
 
 A `SourceSegmenter` with {recipe}, {n_weights} weights.
 
-**Data.** {n_frames} simulated frames of `make_contaminants`, {megapixels} megapixels: stars and galaxies through
-a PSF of 1.5 to 8 pixels, skies and gains over several decades, and thirteen classes of defects. No real
-image was trained on.
+**Data.** {n_frames} simulated frames of `make_contaminants`, {megapixels} megapixels: stars and galaxies
+through a PSF of 1.5 to 8 pixels, skies and gains over several decades, and thirteen classes of defects. No
+real image was trained on.
 
-**Training.** {epochs} epochs on two CPU cores, by `training/train_contaminants.py`; calibrated by lines of the
-logits on {n_calibration} other frames.
+**Training.** {epochs} epochs on two CPU cores, by `training/train_contaminants.py`; calibrated by lines of
+the logits on {n_calibration} other frames.
 
 **Figures**, on {n_test} frames of 1024 x 1024 pixels that were neither trained nor calibrated on:
 
@@ -43,9 +43,9 @@ logits on {n_calibration} other frames.
 {rows}
 
 **Limits.** What the simulator has not, the network has not seen: crosstalk, ghosts of reflections, spiral
-galaxies, undersampled space images with other cosmic rays. The truth of the wide classes (fringes, nebulosity,
-bright background) is faint by definition, and much of it is missed. Probabilities hold at the prior that is set;
-the one that comes with the file is a guess of a usual survey.
+galaxies, undersampled images from space. The truth of the wide classes (fringes, nebulosity, bright
+background) is faint by definition, and much of it is missed. Probabilities hold at the prior that is set; the
+one that comes with the file is a guess of a usual survey.
 """
 
 
