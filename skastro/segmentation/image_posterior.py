@@ -114,7 +114,7 @@ class ImagePosterior:
             prior = [1 - given[1] if given[0] is None else given[0]]
             prior.append(1 - prior[0] if given[1] is None else given[1])
         if np.ndim(prior) == 0:
-            return float(_checked([[1.0 - np.asarray(prior, float), prior]])[0])
+            return float(_inside(prior))
         if np.shape(prior) != (2,):
             raise ValueError(
                 f"prior has shape {np.shape(prior)}; expected a number, or one for each of the 2 classes."
@@ -188,12 +188,17 @@ class ImagePosterior:
         ).threshold
 
 
-def _checked(prior):
-    """Second column of priors that sum to 1, none of them 0."""
+def _inside(prior):
     prior = check_probabilities(prior, "prior")
     wrong = ~((prior > 0) & (prior < 1))
     if wrong.any():
         raise ValueError(f"prior has {prior[wrong].flat[0]:.4g}; expected between 0 and 1.")
+    return prior
+
+
+def _checked(prior):
+    """Second column of priors that sum to 1, none of them 0."""
+    prior = _inside(prior)
     total = prior.sum(axis=1)
     if np.abs(total - 1).max() > 1e-6:
         worst = total[np.abs(total - 1).argmax()]
