@@ -26,7 +26,7 @@ class PooledNetModule(nn.Module):
     n_channels : int
     image_shape : tuple (h, w)
         Not used: any size will do, also after training.
-    widths : sequence of int, default=(8, 16, 32, 48, 64)
+    widths : sequence of int, default=(8, 12, 24, 32, 48)
         Channels at full resolution and after each halving.
     n_convolutions : int, default=2
         Of each level after a halving.
@@ -45,7 +45,7 @@ class PooledNetModule(nn.Module):
     """
 
     def __init__(
-        self, n_channels, image_shape=None, *, widths=(8, 16, 32, 48, 64), n_convolutions=2, n_top=8,
+        self, n_channels, image_shape=None, *, widths=(8, 12, 24, 32, 48), n_convolutions=2, n_top=8,
         n_hidden=32,
     ):  # fmt: skip
         super().__init__()
@@ -93,7 +93,7 @@ class PooledNet(BaseEstimator):
 
     Parameters
     ----------
-    widths : sequence of int, default=(8, 16, 32, 48, 64)
+    widths : sequence of int, default=(8, 12, 24, 32, 48)
         At least three.
     n_convolutions : int, default=2
     n_top : int, default=8
@@ -107,7 +107,7 @@ class PooledNet(BaseEstimator):
     4
     """
 
-    def __init__(self, widths=(8, 16, 32, 48, 64), n_convolutions=2, n_top=8, n_hidden=32):
+    def __init__(self, widths=(8, 12, 24, 32, 48), n_convolutions=2, n_top=8, n_hidden=32):
         self.widths = widths
         self.n_convolutions = n_convolutions
         self.n_top = n_top
