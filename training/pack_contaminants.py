@@ -3,7 +3,8 @@
     python training/pack_contaminants.py contaminants.skops
 
 The calibration and the thresholds are found on frames that were not trained on, and the figures of the card
-on others again. Writes ``skastro/segmentation/data/contaminants.safetensors`` and ``contaminants.md`` beside it.
+on others again. Writes ``skastro/segmentation/data/contaminants.safetensors``, and ``contaminants.md``
+beside it.
 """
 
 import argparse

@@ -3,7 +3,8 @@
     python training/train_contaminants.py contaminants.skops
 
 Frames come from `make_contaminants`, each with its own sky, gain, noise, seeing and crowding: most of them
-512 x 512 pixels, some 1024 x 1024. A tenth of them is held out, to choose the epoch. Writes the fitted estimator; `training/pack_contaminants.py` makes of it what the package ships.
+512 x 512 pixels, some 1024 x 1024. A tenth of them is held out, to choose the epoch. Writes the
+fitted estimator; `training/pack_contaminants.py` makes of it what the package ships.
 """
 
 import argparse

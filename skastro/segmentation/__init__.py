@@ -2,6 +2,7 @@
 
 from skastro.segmentation.catalog import make_catalog
 from skastro.segmentation.estimator import SourceSegmenter
+from skastro.segmentation.image_classifier import ImageClassifier
 from skastro.segmentation.losses import (
     CountPenaltyLoss,
     DiceLoss,
@@ -14,6 +15,7 @@ from skastro.segmentation.losses import (
 from skastro.segmentation.matched_filter import MatchedFilter
 from skastro.segmentation.networks import UNet, UNetModule
 from skastro.segmentation.networks_fused import FusedNet, FusedNetModule
+from skastro.segmentation.networks_image import PooledNet, PooledNetModule
 from skastro.segmentation.networks_published import PublishedUNet, PublishedUNetModule
 
 __all__ = [
@@ -22,8 +24,11 @@ __all__ = [
     "FocalLoss",
     "FusedNet",
     "FusedNetModule",
+    "ImageClassifier",
     "LogLoss",
     "MatchedFilter",
+    "PooledNet",
+    "PooledNetModule",
     "PublishedUNet",
     "PublishedUNetModule",
     "SoftmaxLoss",
