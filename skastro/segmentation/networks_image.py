@@ -14,12 +14,50 @@ from skastro.segmentation.padding import check_sizes
 
 __all__ = ["PooledNet", "PooledNetModule"]
 
+# Levels, in units of the noise after scaling, above which light is correlated with itself: faint sources and
+# bright ones alone. Largest shift, in pixels.
+LEVELS = (1.5, 3.0, 5.0)
+REACH = 32
+
+
+def autocorrelation(x):
+    """Of what is above each of `LEVELS`, (n, n_levels * n_channels, 2 * REACH, 2 * REACH), from shifts -REACH on.
+
+    All stars add up in it: it has their common shape, wherever they are.
+    """
+    # smaller images are among zeros
+    size = [max(n, 2 * REACH) for n in x.shape[-2:]]
+    found = []
+    for level in LEVELS:
+        light = (x - level).clamp_min_(0.0)
+        light = light - light.mean((2, 3), keepdim=True)
+        power = torch.fft.rfft2(light, s=size).abs().square()
+        lags = torch.fft.irfft2(power, s=size).roll((REACH, REACH), (2, 3))
+        lags = lags[..., : 2 * REACH, : 2 * REACH]
+        # of an image without light there, zero
+        found.append(lags / lags[..., REACH, REACH, None, None].clamp_min(1e-6))
+    return torch.cat(found, 1)
+
+
+def shape_layers(n_channels, width, dropout):
+    """Convolutions of an autocorrelation, down to a few numbers: where in it something is matters."""
+    widths, layers = (width, 2 * width, 2 * width), []
+    for below, above in zip((n_channels * len(LEVELS), *widths[:-1]), widths, strict=True):
+        layers += [
+            nn.Conv2d(below, above, 3, 2, 1, bias=False), nn.BatchNorm2d(above), nn.ReLU(inplace=True)
+        ]  # fmt: skip
+    n_flat = 2 * width * (2 * REACH // 8) ** 2
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Dropout(dropout), nn.Linear(n_flat, 2 * width), nn.ReLU()
+    )
+
 
 class PooledNetModule(nn.Module):
-    """Residual convolutions, whose maps are pooled over the whole image in two ways.
+    """Residual convolutions, whose maps are pooled over the whole image, and the shape that its stars share.
 
     The mean of a map tells what all of the image does; the mean of its highest cells, what a few stars in a
-    large and empty frame do.
+    large and empty frame do. Convolutions of the autocorrelation see what all stars have in common: images
+    that blurs, trails or jumps made.
 
     Parameters
     ----------
@@ -29,11 +67,15 @@ class PooledNetModule(nn.Module):
     widths : sequence of int, default=(8, 12, 24, 32, 48)
         Channels at full resolution and after each halving.
     n_convolutions : int, default=2
-        Of each level after a halving.
+        Of each level from the second halving on.
     n_top : int, default=8
         How many of the highest cells of a map count.
     n_hidden : int, default=32
         Of the layer that joins what was pooled.
+    n_shape : int, default=16
+        Channels of the convolutions of the autocorrelation.
+    dropout : float, default=0.2
+        Of them.
 
     Examples
     --------
@@ -46,7 +88,7 @@ class PooledNetModule(nn.Module):
 
     def __init__(
         self, n_channels, image_shape=None, *, widths=(8, 12, 24, 32, 48), n_convolutions=2, n_top=8,
-        n_hidden=32,
+        n_hidden=32, n_shape=16, dropout=0.2,
     ):  # fmt: skip
         super().__init__()
         self.multiple, self.n_top = 2 ** (len(widths) - 1), n_top
@@ -56,12 +98,14 @@ class PooledNetModule(nn.Module):
                 nn.Conv2d(below, width, 2, 2, bias=False),
                 nn.BatchNorm2d(width),
                 nn.ReLU(inplace=True),
-                ConvBlock(width, n_convolutions),
+                # half the resolution costs more than all that follow
+                ConvBlock(width, n_convolutions if i else 0),
             )
-            for below, width in zip(widths[:-1], widths[1:], strict=True)
+            for i, (below, width) in enumerate(zip(widths[:-1], widths[1:], strict=True))
         )
         # of the two coarsest levels: what is wide, and what is wider
-        n_pooled = 2 * sum(widths[-2:])
+        self.shape = shape_layers(n_channels, n_shape, dropout)
+        n_pooled = 2 * sum(widths[-2:]) + 2 * n_shape
         self.joined = nn.Sequential(
             nn.LayerNorm(n_pooled), nn.Linear(n_pooled, n_hidden), nn.ReLU(inplace=True)
         )
@@ -79,8 +123,11 @@ class PooledNetModule(nn.Module):
         if rows or columns:
             # with the level of the sky: a star at the border, repeated, would be a trail
             x = functional.pad(x, (0, columns, 0, rows))
+        with torch.no_grad():
+            lags = autocorrelation(x)
+        shape = self.shape(lags)
         x = torch.relu_(self.stem(x.contiguous(memory_format=torch.channels_last)))
-        pooled = []
+        pooled = [shape]
         for i, level in enumerate(self.levels, start=1):
             x = level(x)
             if i >= len(self.levels) - 1:
@@ -98,6 +145,8 @@ class PooledNet(BaseEstimator):
     n_convolutions : int, default=2
     n_top : int, default=8
     n_hidden : int, default=32
+    n_shape : int, default=16
+    dropout : float, default=0.2
         As in `PooledNetModule`.
 
     Examples
@@ -107,18 +156,25 @@ class PooledNet(BaseEstimator):
     4
     """
 
-    def __init__(self, widths=(8, 12, 24, 32, 48), n_convolutions=2, n_top=8, n_hidden=32):
+    def __init__(
+        self, widths=(8, 12, 24, 32, 48), n_convolutions=2, n_top=8, n_hidden=32, n_shape=16, dropout=0.2
+    ):  # fmt: skip
         self.widths = widths
         self.n_convolutions = n_convolutions
         self.n_top = n_top
         self.n_hidden = n_hidden
+        self.n_shape = n_shape
+        self.dropout = dropout
 
     def __call__(self, n_channels, image_shape=None):
         """Build the network."""
         sizes = {"n_convolutions": self.n_convolutions, "n_top": self.n_top}
-        check_sizes(**sizes, n_hidden=self.n_hidden)
+        sizes |= {"n_hidden": self.n_hidden, "n_shape": self.n_shape}
+        check_sizes(**sizes)
         if len(self.widths) < 3:
             raise ValueError(f"widths={self.widths!r}; expected at least 3 numbers of channels.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout!r}; expected from 0 to below 1.")
         return PooledNetModule(
-            n_channels, image_shape, widths=tuple(self.widths), n_hidden=self.n_hidden, **sizes
+            n_channels, image_shape, widths=tuple(self.widths), dropout=self.dropout, **sizes
         )
