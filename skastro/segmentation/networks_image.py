@@ -21,9 +21,9 @@ REACH = 32
 
 
 def autocorrelation(x):
-    """Of what is above each of `LEVELS`, (n, n_levels * n_channels, 2 * REACH, 2 * REACH), from shifts -REACH on.
+    """Of what is above each of `LEVELS`: (n, n_levels * n_channels, 2 * REACH, 2 * REACH).
 
-    All stars add up in it: it has their common shape, wherever they are.
+    Shifts from -REACH on. All stars add up in it: it has their common shape, wherever they are.
     """
     # smaller images are among zeros
     size = [max(n, 2 * REACH) for n in x.shape[-2:]]
@@ -64,10 +64,10 @@ class PooledNetModule(nn.Module):
     n_channels : int
     image_shape : tuple (h, w)
         Not used: any size will do, also after training.
-    widths : sequence of int, default=(8, 12, 24, 32, 48)
-        Channels at full resolution and after each halving.
+    widths : sequence of int, default=(12, 24, 32, 48)
+        Channels after each halving of the resolution.
     n_convolutions : int, default=2
-        Of each level from the second halving on.
+        Of each level from the second halving on, residual.
     n_top : int, default=8
         How many of the highest cells of a map count.
     n_hidden : int, default=32
@@ -87,21 +87,20 @@ class PooledNetModule(nn.Module):
     """
 
     def __init__(
-        self, n_channels, image_shape=None, *, widths=(8, 12, 24, 32, 48), n_convolutions=2, n_top=8,
+        self, n_channels, image_shape=None, *, widths=(12, 24, 32, 48), n_convolutions=2, n_top=8,
         n_hidden=32, n_shape=16, dropout=0.2,
     ):  # fmt: skip
         super().__init__()
-        self.multiple, self.n_top = 2 ** (len(widths) - 1), n_top
-        self.stem = nn.Conv2d(n_channels, widths[0], 3, padding=1)
+        self.multiple, self.n_top = 2 ** len(widths), n_top
+        self.stem = nn.Conv2d(n_channels, widths[0], 4, 2, 1)
         self.levels = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(below, width, 2, 2, bias=False),
                 nn.BatchNorm2d(width),
                 nn.ReLU(inplace=True),
-                # half the resolution costs more than all that follow
-                ConvBlock(width, n_convolutions if i else 0),
+                ConvBlock(width, n_convolutions),
             )
-            for i, (below, width) in enumerate(zip(widths[:-1], widths[1:], strict=True))
+            for below, width in zip(widths[:-1], widths[1:], strict=True)
         )
         # of the two coarsest levels: what is wide, and what is wider
         self.shape = shape_layers(n_channels, n_shape, dropout)
@@ -140,7 +139,7 @@ class PooledNet(BaseEstimator):
 
     Parameters
     ----------
-    widths : sequence of int, default=(8, 12, 24, 32, 48)
+    widths : sequence of int, default=(12, 24, 32, 48)
         At least three.
     n_convolutions : int, default=2
     n_top : int, default=8
@@ -153,11 +152,11 @@ class PooledNet(BaseEstimator):
     --------
     >>> from skastro.segmentation import PooledNet
     >>> PooledNet(widths=(8, 16, 16))(n_channels=1, image_shape=(64, 64)).multiple
-    4
+    8
     """
 
     def __init__(
-        self, widths=(8, 12, 24, 32, 48), n_convolutions=2, n_top=8, n_hidden=32, n_shape=16, dropout=0.2
+        self, widths=(12, 24, 32, 48), n_convolutions=2, n_top=8, n_hidden=32, n_shape=16, dropout=0.2
     ):  # fmt: skip
         self.widths = widths
         self.n_convolutions = n_convolutions
