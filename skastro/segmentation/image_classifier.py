@@ -38,7 +38,7 @@ class ImageClassifier(ImagePosterior, ClassifierMixin, NetEstimator):
     Parameters
     ----------
     network : {"pooled"} or callable, default="pooled"
-        "pooled": convolutions, pooled over the image, of any size (`PooledNet`). A recipe: called with
+        "pooled": convolutions, pooled over the image, and its autocorrelation; any size (`PooledNet`). A recipe: called with
         `n_channels` and `image_shape` it returns a module that takes images to logits of shape (n, 1).
     scaling : {"auto", "asinh", "sqrt", "max"} or None, default="auto"
         Of the pixels of each image. "asinh": the inverse hyperbolic sine of the pixel minus the median, over
