@@ -4,14 +4,14 @@
 
 2,400 simulated frames of 256 x 256 pixels to train on, half of them not tracked, and 1,600 fresh ones to test
 on; all that varies between instruments varies between frames, many of which have a few stars only, and cosmic
-rays, hot pixels, bad columns and saturated stars in half of them. Area under the ROC curve, its error by
-bootstrap; for all frames, and by thirds of the pixels with light of sources. Beside it what the ellipticity of
-each frame's autocorrelation says, without training, and the figure that the reference has for MaxiTrack, of
-twelve frames of its own: another generator, other sizes, not these frames.
+rays, hot pixels, bad columns and saturated stars in half of them. Area under the ROC curve, with its error by
+bootstrap; for all frames, and by thirds of the pixels with light of sources. Beside it what the ellipticity
+of each frame's autocorrelation says, without training, and the figure that the reference has for MaxiTrack,
+of twelve frames of its own: another generator, other sizes, not these frames.
 
-Then whether the probabilities hold: their sum over the number of lost frames, and the slope of calibration, as
-trained and with the prior of 1 in 100, for which tracked frames weigh as much more. Last the seconds that a
-frame takes, also one of 2048 x 2048 pixels. ``--quick``: few frames, two epochs, no file.
+Then whether the probabilities hold: their sum over the number of lost frames, and the slope of calibration,
+as trained and with the prior of 1 in 100, for which tracked frames weigh as much more. Last the seconds that
+a frame takes, also one of 2048 x 2048 pixels. ``--quick``: few frames, two epochs, no file.
 """
 
 import argparse

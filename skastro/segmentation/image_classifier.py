@@ -38,8 +38,9 @@ class ImageClassifier(ImagePosterior, ClassifierMixin, NetEstimator):
     Parameters
     ----------
     network : {"pooled"} or callable, default="pooled"
-        "pooled": convolutions, pooled over the image, of any size (`PooledNet`). A recipe: called with
-        `n_channels` and `image_shape` it returns a module that takes images to logits of shape (n, 1).
+        "pooled": convolutions, pooled over the image, beside those of its autocorrelation; of any size
+        (`PooledNet`). A recipe: called with `n_channels` and `image_shape` it returns a module that takes
+        images to logits of shape (n, 1).
     scaling : {"auto", "asinh", "sqrt", "max"} or None, default="auto"
         Of the pixels of each image. "asinh": the inverse hyperbolic sine of the pixel minus the median, over
         the noise, both of the image. "sqrt": for counts. "max": over the largest absolute value. "auto":

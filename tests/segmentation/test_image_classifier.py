@@ -16,6 +16,7 @@ from sklearn.utils import get_tags
 
 from skastro import io
 from skastro.segmentation import ImageClassifier, PooledNet, PooledNetModule
+from skastro.segmentation.networks_image import LEVELS, REACH, autocorrelation
 
 SMALL = PooledNet(widths=(6, 8, 12), n_hidden=16)
 
@@ -323,11 +324,36 @@ def test_a_few_stars_count_however_large_the_frame_is():
     assert (far_mean - mean).abs().max() > 1e-4
 
 
+def test_autocorrelation_by_hand():
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(70, 66)) * 4
+    found = autocorrelation(torch.from_numpy(image)[None, None]).numpy()[0]
+    assert found.shape == (len(LEVELS), 2 * REACH, 2 * REACH)
+    for level, lags in zip(LEVELS, found, strict=True):
+        light = np.maximum(image - level, 0.0)
+        light -= light.mean()
+        for dy, dx in ((0, 0), (1, 0), (-3, 5), (REACH - 1, -REACH)):
+            shifted = np.roll(light, (dy, dx), axis=(0, 1))
+            expected = (light * shifted).sum() / (light**2).sum()
+            np.testing.assert_allclose(lags[REACH + dy, REACH + dx], expected, atol=1e-9)
+    # smaller images, and those without light
+    assert autocorrelation(torch.zeros(2, 1, 5, 9)).abs().max() == 0
+
+
+def test_autocorrelation_knows_no_position():
+    images = torch.zeros(2, 1, 96, 96)
+    images[0, 0, 20:23, 30:36] = images[1, 0, 61:64, 52:58] = 9.0
+    first, second = autocorrelation(images)
+    torch.testing.assert_close(first, second, atol=1e-5, rtol=0)
+
+
 def test_recipe_is_checked():
     with pytest.raises(ValueError, match="widths=.*at least 3"):
         PooledNet(widths=(8, 8))(n_channels=1)
     with pytest.raises(ValueError, match="n_top=0; expected whole numbers"):
         PooledNet(n_top=0)(n_channels=1)
+    with pytest.raises(ValueError, match="dropout=1.0; expected from 0 to below 1"):
+        PooledNet(dropout=1.0)(n_channels=1)
 
 
 # ---- bad input
