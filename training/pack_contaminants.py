@@ -19,7 +19,7 @@ from train_contaminants import frames  # noqa: E402
 
 from skastro import io  # noqa: E402
 from skastro.datasets import unpack_bits  # noqa: E402
-from skastro.segmentation.pretrained import FOLDER, write_pretrained  # noqa: E402
+from skastro.segmentation.pretrained import FOLDER, condensed, write_pretrained  # noqa: E402
 
 # Shares of pixels in survey images, as MaxiMask has them by default.
 PRIOR = {
@@ -63,6 +63,8 @@ def main():
     model.calibration = "platt"
     model.calibrate(seen.images, seen.bits)
     rows = score(model, frames(args.n_test, 1024, args.random_state + 1))
+    # thresholds of what ships, so that they can be found again
+    model.held_out_ = [condensed(held) for held in model.held_out_]
     model.set_prior(PRIOR).set_threshold("mcc")
     n_weights = sum(value.numel() for value in model.net_.module_.parameters())
     card = CARD.format(

@@ -12,7 +12,7 @@ from skastro.segmentation.networks import UNet
 from skastro.segmentation.posterior import HeldOut
 from skastro.segmentation.scaling import ImageScaler
 
-__all__ = ["FOLDER", "PRETRAINED", "read_pretrained", "write_pretrained"]
+__all__ = ["FOLDER", "PRETRAINED", "condensed", "read_pretrained", "write_pretrained"]
 
 FOLDER = Path(__file__).parent / "data"
 PRETRAINED = ("contaminants",)
@@ -29,8 +29,17 @@ ARRAYS = ("prevalence_", "training_prior_", "prior_", "thresholds_", "class_weig
 N_EDGE, N_GROUPS = 256, 768
 
 
-def _condensed(held):
-    """Held-out pixels of a label, few enough to ship."""
+def condensed(held):
+    """Held-out pixels of a label, few enough to ship: groups that grow away from those that decide.
+
+    Parameters
+    ----------
+    held : HeldOut
+
+    Returns
+    -------
+    held : HeldOut
+    """
     parts = []
     for kind, sign in ((True, 1.0), (False, -1.0)):
         chosen = held.truth == kind
@@ -38,10 +47,8 @@ def _condensed(held):
         order = np.argsort(sign * z, kind="stable")
         z, weight = z[order], weight[order]
         if len(z) > N_EDGE + N_GROUPS:
-            # groups of equal weight, by their medians
-            level = np.cumsum(weight[N_EDGE:])
-            ends = np.searchsorted(level, np.linspace(0, level[-1], N_GROUPS + 1)[1:-1])
-            groups = [one for one in np.split(np.arange(N_EDGE, len(z)), ends) if len(one)]
+            ends = np.unique(np.geomspace(N_EDGE, len(z), N_GROUPS + 1).astype(int))[1:-1]
+            groups = np.split(np.arange(N_EDGE, len(z)), ends - N_EDGE)
             weight = np.concatenate([weight[:N_EDGE], [weight[one].sum() for one in groups]])
             z = np.concatenate([z[:N_EDGE], [z[one[len(one) // 2]] for one in groups]])
         parts.append((z, np.full(len(z), kind), weight))
@@ -72,7 +79,7 @@ def write_pretrained(model, path, card=""):
         for name, value in model.net_.module_.state_dict().items()
     }
     for name, held in zip(model.labels_, model.held_out_ or (), strict=False):
-        for field, values in _condensed(held)._asdict().items():
+        for field, values in condensed(held)._asdict().items():
             tensors[f"{HELD}{name}.{field}"] = values
     about = {
         "recipe": model.recipe_.get_params(),
