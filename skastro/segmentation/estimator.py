@@ -316,7 +316,7 @@ class SourceSegmenter(SegmentationInputs, TiledInference, PosteriorDecisions, Ne
         Parameters
         ----------
         name : str or Path, default="contaminants"
-            "contaminants": what is wrong in survey images, in the classes of MaxiMask [1]_; its `card_` says
+            "contaminants": what is wrong in survey images, in the classes of MaxiMask; its `card_` says
             what it was trained on. Or a file of a segmenter, ending with ``.safetensors``.
 
         Returns
