@@ -2,15 +2,12 @@
 
 import numpy as np
 
-from skastro.displays.style import require_matplotlib
+from skastro.displays.style import END, require_matplotlib, stretch
 from skastro.displays.targets import resolve_target
 
 __all__ = ["SaliencyDisplay"]
 
 N_SHOWN = 4  # images
-# Percentile of the moduli where the colours of a saliency end, and those of the images.
-END = 99.5
-MAD_TO_SIGMA = 1.4826
 
 
 class SaliencyDisplay:
@@ -217,7 +214,7 @@ class SaliencyDisplay:
         end = float(np.percentile(np.abs(self.saliency), END)) or float(np.abs(self.saliency).max())
         end = end or 1.0
         for row, name in enumerate(self.row_names):
-            norm = _stretch(self.images[:, row])
+            norm = stretch(self.images[:, row])
             for i in range(n):
                 above, below = self.axes_["images"][row, i], self.axes_["saliency"][row, i]
                 style = {"origin": "lower", "interpolation": "nearest"}
@@ -251,24 +248,3 @@ class SaliencyDisplay:
             aspect=22 * (2 * n_rows - 1), label=f"contribution of a pixel to\n{self.target_name}{unit}",
         )  # fmt: skip
         return self
-
-
-def _stretch(images):
-    """Grey levels of images: linear in the noise, logarithmic above."""
-    from matplotlib.colors import FuncNorm, Normalize
-
-    known = images[np.isfinite(images)]
-    if known.size == 0:
-        return Normalize(0.0, 1.0)
-    low, middle, high = np.percentile(known, [0.5, 50.0, END])
-    width = MAD_TO_SIGMA * np.median(np.abs(known - middle))
-    if not high > low:
-        return Normalize(low - 0.5, low + 0.5)
-    if not width > 0 or high - low < 20 * width:
-        return Normalize(low, high)
-    scale = 3 * width
-    functions = (
-        lambda v: np.arcsinh((v - middle) / scale),
-        lambda v: middle + scale * np.sinh(v),
-    )
-    return FuncNorm(functions, vmin=low, vmax=high)
