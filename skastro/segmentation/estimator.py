@@ -264,7 +264,11 @@ class SourceSegmenter(SegmentationInputs, TiledInference, PosteriorDecisions, Ne
             images, codes = ([one[i] for i in kept] for one in (images, codes))
             weight = weight[kept]
         self.loss_ = resolve_loss(self.loss, self.mode_)
-        if not getattr(self.loss_, "proper", False) and self.calibration is None:
+        # a penalty of the count knows nothing of weights: with them, its optimum is another
+        as_is = self.class_weight is None and self.negative_fraction == 1.0
+        proper = getattr(self.loss_, "proper", False)
+        proper = proper and (as_is or getattr(self.loss_, "pixelwise", False))
+        if not proper and self.calibration is None:
             raise ValueError(
                 f"loss={self.loss!r} with calibration=None: its outputs are no posterior probabilities; "
                 "expected calibration='platt', or loss='log'."

@@ -264,6 +264,8 @@ def test_calibration_on_held_out_pixels():
     images, hot = hot_pixels(n=30, height=4.0)
     with pytest.raises(ValueError, match=r"loss='dice' with calibration=None"):
         small(loss="dice").fit(images, hot)
+    with pytest.raises(ValueError, match=r"loss='log\+count' with calibration=None"):
+        small(loss="log+count", class_weight="balanced").fit(images, hot)
     model = small(loss="log+dice", calibration="platt", max_epochs=8, validation_fraction=0.3)
     model.fit(images, hot)
     assert isinstance(model.maps_[0], PlattMap)
