@@ -1,18 +1,18 @@
-"""Contaminants of fresh survey frames: `SourceSegmenter` class by class, beside MaxiMask and simple baselines.
+"""Contaminants of fresh survey frames: `SourceSegmenter` class by class, beside MaxiMask and simple methods.
 
     python benchmarks/segmentation_contaminants.py --random-state 5000
 
-12 frames of 1024 x 1024 pixels of `make_contaminants`, with other seeds than training and calibration. Of each class and of
-all pixels together: area under the ROC curve, average precision, true positive rate at false positive rates of
-1e-3 and 1e-4, and the sum of the probabilities over the number of true pixels, the prior being the true share
-of the class in these frames. The figures and goals named "reference" are of 12 frames of another generator,
-in which classes have other shares: average precision falls with the share, so compare with care. The four
-published areas are of MaxiMask's own images.
+12 frames of 1024 x 1024 pixels of `make_contaminants`, with other seeds than the training. Of each class and
+of all pixels together: area under the ROC curve, average precision, true positive rate at false positive
+rates of 1e-3 and 1e-4, and the sum of the probabilities over the number of true pixels, the prior being the
+true share of the class in these frames. The figures and goals named "reference" are of 12 frames of another
+generator, in which classes have other shares: average precision falls with the share, so compare with care.
+The four published areas are of MaxiMask's own images.
 
-The baselines learn from fresh frames of 512 x 512 pixels. ``--maximask PYTHON`` runs MaxiMask 1.4.1 on the same
-frames, by the Python of an environment that has maximask and tensorflow (or tensorflow-cpu): its command, with
-the same priors, without thresholds. ``--frames FILE.npz`` scores frames of your own, `images` and `bits` of the
-shape (n, h, w).
+The baselines learn from fresh frames of 512 x 512 pixels. ``--maximask PYTHON`` runs MaxiMask 1.4.1 on the
+same frames, by the Python of an environment that has it (`maximask_peer.py` says how to make one): its
+command, with the same priors, without thresholds. ``--frames FILE.npz`` scores frames of your own, `images`
+and `bits` of the shape (n, h, w).
 
 Then megapixels a second on one thread: `predict_bits` of a frame of 2048 x 2048 pixels, and the command
 ``skastro mask`` from its start to its end, on one such file and on four.
@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -34,6 +35,7 @@ import torch  # noqa: E402
 from contaminant_models import add_model, bits_of, frames, get_model  # noqa: E402
 from maximask_peer import run_maximask  # noqa: E402
 from records import RESULTS, verdict, write_csv  # noqa: E402
+from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 
 from skastro import io  # noqa: E402
 from skastro.datasets import unpack_bits  # noqa: E402
@@ -152,6 +154,9 @@ def judge(rows):
     )
     for row in (row for row in rows if row["method"] == OURS):
         name, said = row["class"], []
+        if not row["prevalence"]:
+            print(f"{name}: in none of these frames")
+            continue
 
         def note(text, passed, said=said):
             said.append(f"{text} {verdict(passed)}")
@@ -189,7 +194,7 @@ def best_time(call, n):
     return min(seconds)
 
 
-def measure_speed(model, path, side, random_state, n, peer):
+def measure_speed(model, name, path, side, random_state, n, peer):
     """Megapixels a second of `predict_bits` and of the command, on one thread, in rows."""
     from astropy.io import fits
 
@@ -199,7 +204,7 @@ def measure_speed(model, path, side, random_state, n, peer):
     found = {"predict_bits": (1, best_time(lambda: model.predict_bits(image), n))}
     with tempfile.TemporaryDirectory(prefix="skastro-") as folder:
         folder, options = Path(folder), []
-        if path is not None or model.recipe_.widths == (6, 8):
+        if name != "contaminants":
             if path is None or path.suffix != ".skops":
                 path = folder / "model.skops"
                 io.save(model, path)
@@ -220,13 +225,15 @@ def measure_speed(model, path, side, random_state, n, peer):
 
             found[f"skastro mask, {k} file(s)"] = (k, best_time(call, n))
     rows = []
-    print(f"\nspeed on one thread, frames of {side} x {side}, best of {n}; goal 10 times MaxiMask")
-    for name, (k, seconds) in found.items():
+    print(
+        f"\nspeed on one thread, frames of {side} x {side}, best of {n}; goal 10 times MaxiMask (reference)"
+    )
+    for what, (k, seconds) in found.items():
         rate = k * image.size / 1e6 / seconds
-        row = {"what": name, "mpx_per_s": rate, "seconds": seconds, "goal": 10 * MAXIMASK_SPEED}
+        row = {"what": what, "mpx_per_s": rate, "seconds": seconds, "goal": 10 * MAXIMASK_SPEED}
         row["verdict"] = verdict(rate >= row["goal"])
         print(
-            f"{name:24s} {rate:.3f} Mpx/s, {seconds:.1f} s; goal {row['goal']:.2f} (reference) {row['verdict']}"
+            f"{what:24s} {rate:.3f} Mpx/s, {seconds:.1f} s; goal {row['goal']:.2f} {row['verdict']}"
         )
         if peer:
             print(
@@ -288,7 +295,9 @@ def main():
         masks = unpack_bits(train.bits, list(prior))
         for method, baseline in baselines(args.quick, args.random_state):
             start = time.perf_counter()
-            baseline.fit(train.images, masks)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                baseline.fit(train.images, masks)
             rows += rows_of(method, *score_baseline(baseline, images, prior), bits)
             show(rows[-len(prior) :])
             print(f"{time.perf_counter() - start:.0f} s")
@@ -306,7 +315,7 @@ def main():
     speed = []
     if not args.no_speed:
         side, n = (256, 1) if args.quick else (2048, 3)
-        speed = measure_speed(model, args.model, side, args.random_state + 2, n, peer)
+        speed = measure_speed(model, name, args.model, side, args.random_state + 2, n, peer)
     if not args.quick:
         same = {"model": name, "random_state": args.random_state, "threads": 1}
         write_csv(args.output, rows, **same)

@@ -2,8 +2,8 @@
 What is wrong in survey images
 ==============================
 
-Cosmic rays, dead columns, trails, persistence: a `SourceSegmenter` comes trained for thirteen classes, and gives
-each pixel the probability of each of them.
+Cosmic rays, dead columns, trails, persistence: a `SourceSegmenter` comes trained for thirteen classes, and
+gives each pixel the probability of each of them.
 """
 
 # %%
@@ -24,8 +24,8 @@ model = SourceSegmenter.from_pretrained("contaminants")
 # %%
 # A prior for these frames
 # ------------------------
-# The model comes with the shares of a usual survey. The simulated frames have far more of everything: told so,
-# its probabilities and its thresholds follow. A class that happens not to be there keeps a small share.
+# The model comes with the shares of a usual survey. The simulated frames have far more of everything: told
+# so, its probabilities and its thresholds follow. A class that happens not to be there keeps a small share.
 
 share = np.clip(truth.mean(axis=(0, 2, 3)), 1e-3, 0.99)
 model.set_prior(share).set_threshold("fbeta", 1.0)

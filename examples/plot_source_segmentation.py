@@ -2,8 +2,8 @@
 Point sources in a crowded sky
 ==============================
 
-Photon counts around the Galactic Centre, where thousands of sources lie on bright diffuse emission: which pixels
-hold a source? Position alone answers much of it; a network has to know more.
+Photon counts around the Galactic Centre, where thousands of sources lie on bright diffuse emission: which
+pixels hold a source? Position alone answers much of it; a network has to know more.
 """
 
 # %%
