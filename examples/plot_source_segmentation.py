@@ -24,8 +24,8 @@ train, test = slice(0, 400), slice(400, 500)
 
 # %%
 # Two methods without a network, the position only and the counts of the pixel, and a network that is trained
-# for seconds on few images: about as good as the counts. ``benchmarks/segmentation_galactic_center.py`` trains it on
-# ten times as many.
+# for seconds on few images: about as good as the counts. It takes ten times as many, as
+# ``benchmarks/segmentation_galactic_center.py`` has, to know more.
 
 model = SourceSegmenter(
     UNet(widths=(16, 24, 32)), labels=("source",), scaling="sqrt", coordinates=True, augment="flips",
