@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context
+from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skastro.base import NetEstimator, draw_seed
@@ -24,7 +24,9 @@ __all__ = ["SourceSegmenter"]
 BATCH_PIXELS, MIN_BATCHES = 2**18, 16
 
 
-class SourceSegmenter(SegmentationInputs, TiledInference, PosteriorDecisions, NetEstimator):
+class SourceSegmenter(
+    SegmentationInputs, TiledInference, PosteriorDecisions, ClassifierMixin, NetEstimator
+):
     """Find sources and defects in images: the probability of each label at each pixel, by a network.
 
     Probabilities are posterior ones: weights of classes and patches that were left out change the prior of
@@ -162,7 +164,6 @@ class SourceSegmenter(SegmentationInputs, TiledInference, PosteriorDecisions, Ne
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
     }
-    _estimator_type = "classifier"
     _max_norm = 1.0
 
     def __init__(
@@ -399,8 +400,6 @@ class SourceSegmenter(SegmentationInputs, TiledInference, PosteriorDecisions, Ne
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.estimator_type = "classifier"
-        tags.target_tags.required = True
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True

@@ -163,7 +163,7 @@ class SegmentationInputs:
                 f"X gives {len(places)} patch(es) of {height} x {width} pixels; expected at least 2: more "
                 "images, or a smaller patch_size."
             )
-        z = np.zeros((len(places), self._n_inputs(), height, width), np.float32)
+        z = np.zeros((len(places), self._n_inputs(), height, width), self.dtype)
         code = np.full((len(places), height, width), -1, np.int32)
         for k, (i, y, x) in enumerate(places):
             part = images[i][:, y : y + height, x : x + width]
