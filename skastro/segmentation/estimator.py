@@ -374,6 +374,9 @@ class SourceSegmenter(
 
     def _after_training(self, z, code, held, rng):
         """Held-out pixels, the calibration, the prior and the thresholds."""
+        # made of the weights before; made anew here, so that predictions change no attribute
+        self._fused = None
+        self._network()
         self.held_out_ = self.maps_ = None
         if held is not None:
             parts = self._held_logits(z[held], code[held])

@@ -103,7 +103,15 @@ class ConvBlock(nn.Module):
     def forward(self, x):
         """Maps of the shape of `x`."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            inner = torch.relu_(norm(convolution(x)))
+            inner = convolution(x)
+            if norm.training and inner[:, 0].numel() == 1:
+                # of a single value there is no variance: the running one
+                inner = functional.batch_norm(
+                    inner, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+                )
+            else:
+                inner = norm(inner)
+            inner = torch.relu_(inner)
             # where no gradient is asked for, memory need not be moved again
             x = x + inner if inner.requires_grad else inner.add_(x)
         return x

@@ -424,7 +424,27 @@ def test_batches_change_nothing(several, monkeypatch):
 def test_warm_start_goes_on():
     images, hot = hot_pixels(n=12)
     model = small(max_epochs=2, warm_start=True).fit(images, hot)
+    before = model.decision_function(images)
     assert len(model.fit(images, hot).history_) == 4
+    # the weights of now, not those of the first fit
+    after = model.decision_function(images)
+    assert not np.allclose(after, before)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.decision_function(images), after)
+
+
+@pytest.mark.parametrize("n, size", [(12, 24), (20, 16)])
+def test_the_default_network_takes_few_small_images(n, size):
+    images, hot = hot_pixels(n=n, size=size)
+    model = SourceSegmenter(max_epochs=1, random_state=0).fit(images, hot)
+    assert np.isfinite(model.decision_function(images)).all()
+
+
+def test_trains_in_float64():
+    images, hot = hot_pixels(n=12)
+    model = small(max_epochs=1, dtype="float64").fit(images, hot)
+    assert {one.dtype for one in model.net_.module_.parameters()} == {torch.float64}
+    assert model.predict_proba(images).dtype == np.float32
 
 
 def test_an_interrupted_fit_is_usable(monkeypatch):
