@@ -203,11 +203,17 @@ class SegmentationInputs:
         self.class_weight_ = self._find_weights(positive, scored)
         weighted = positive * self.class_weight_
         if self.mode_ == "multiclass":
-            prevalence, prior = positive / scored, weighted / weighted.sum()
+            prior = weighted / weighted.sum()
         else:
-            prevalence = positive / scored
             prior = weighted / (weighted + scored - positive)
-        return prevalence, prior
+        if self.negative_fraction < 1.0:
+            # in the images, each patch without positives stands for those that were left out as well
+            times = np.array(
+                [1.0 if (one > 0).any() else 1 / self.negative_fraction for one in codes]
+            )
+            each = times if each is None else times * each
+            positive, scored = weighted_shares(codes, self.mode_, n, each)
+        return positive / scored, prior
 
     def _find_weights(self, positive, scored):
         n = len(self.labels_)
