@@ -19,7 +19,8 @@ from train_contaminants import frames  # noqa: E402
 
 from skastro import io  # noqa: E402
 from skastro.datasets import unpack_bits  # noqa: E402
-from skastro.segmentation.pretrained import FOLDER, condensed, write_pretrained  # noqa: E402
+from skastro.segmentation.held_out import condensed  # noqa: E402
+from skastro.segmentation.pretrained import FOLDER, write_pretrained  # noqa: E402
 
 # Shares of pixels in survey images, as MaxiMask has them by default.
 PRIOR = {

@@ -8,24 +8,33 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skastro.base import NetEstimator, draw_seed
+from skastro.segmentation.decisions import SegmentationDecisions
 from skastro.segmentation.inference import TiledInference
 from skastro.segmentation.inputs import NETWORKS, SegmentationInputs
 from skastro.segmentation.losses import resolve_loss
-from skastro.segmentation.posterior import PosteriorDecisions
+from skastro.segmentation.posterior import SegmentationPosterior
 from skastro.segmentation.pretrained import read_pretrained
+from skastro.segmentation.priors import SegmentationPriors
 from skastro.segmentation.scaling import SCALINGS, ImageScaler
-from skastro.segmentation.targets import MODES, CodedLoss, presence
+from skastro.segmentation.targets import MODES, CodedLoss
+from skastro.segmentation.training import choose_batch, start_at
 from skastro.symmetries import symmetries, turn_at_random
 from skastro.thresholds import POLICIES
 
 __all__ = ["SourceSegmenter"]
 
-# Pixels of a batch, and batches of an epoch, where the size of batches is not given.
-BATCH_PIXELS, MIN_BATCHES = 2**18, 16
+# Pixels of a batch where its size is not given.
+BATCH_PIXELS = 2**18
 
 
 class SourceSegmenter(
-    SegmentationInputs, TiledInference, PosteriorDecisions, ClassifierMixin, NetEstimator
+    SegmentationInputs,
+    TiledInference,
+    SegmentationPosterior,
+    SegmentationPriors,
+    SegmentationDecisions,
+    ClassifierMixin,
+    NetEstimator,
 ):
     """Find sources and defects in images: the probability of each label at each pixel, by a network.
 
@@ -264,21 +273,7 @@ class SourceSegmenter(
             kept = np.flatnonzero(weight > 0)
             images, codes = ([one[i] for i in kept] for one in (images, codes))
             weight = weight[kept]
-        self.loss_ = resolve_loss(self.loss, self.mode_)
-        # a penalty of the count knows nothing of weights: with them, its optimum is another
-        as_is = self.class_weight is None and self.negative_fraction == 1.0
-        proper = getattr(self.loss_, "proper", False)
-        proper = proper and (as_is or getattr(self.loss_, "pixelwise", False))
-        if not proper and self.calibration is None:
-            raise ValueError(
-                f"loss={self.loss!r} with calibration=None: its outputs are no posterior probabilities; "
-                "expected calibration='platt', or loss='log'."
-            )
-        if self.calibration is not None and self.validation_fraction is None:
-            raise ValueError(
-                f"validation_fraction=None with calibration={self.calibration!r}; expected a fraction to "
-                "calibrate on."
-            )
+        self._check_loss()
         if anew:
             if all(np.fmax.reduce(i, axis=None) == np.fmin.reduce(i, axis=None) for i in images):
                 raise ValueError("X has constant images; expected images that vary.")
@@ -297,7 +292,10 @@ class SourceSegmenter(
         self.classes_ = (
             np.arange(len(self.labels_)) if self.mode_ == "multiclass" else np.array([False, True])
         )
-        self.n_batch_ = self._choose_batch(len(rows[0]), z.shape[-1] * z.shape[-2])
+        self._before_training()
+        self.n_batch_ = choose_batch(
+            self.batch_size, len(rows[0]), z.shape[-1] * z.shape[-2], BATCH_PIXELS
+        )
         self.turns_ = symmetries(self.augment, *z.shape[-2:])
         self._train(
             z,
@@ -313,6 +311,24 @@ class SourceSegmenter(
         )
         self._after_training(z, code, rows[1], rng)
         return self
+
+    def _check_loss(self):
+        """Find the loss; one whose optimum is no posterior needs a calibration."""
+        self.loss_ = resolve_loss(self.loss, self.mode_)
+        # a penalty of the count knows nothing of weights: with them, its optimum is another
+        as_is = self.class_weight is None and self.negative_fraction == 1.0
+        proper = getattr(self.loss_, "proper", False)
+        proper = proper and (as_is or getattr(self.loss_, "pixelwise", False))
+        if not proper and self.calibration is None:
+            raise ValueError(
+                f"loss={self.loss!r} with calibration=None: its outputs are no posterior probabilities; "
+                "expected calibration='platt', or loss='log'."
+            )
+        if self.calibration is not None and self.validation_fraction is None:
+            raise ValueError(
+                f"validation_fraction=None with calibration={self.calibration!r}; expected a fraction to "
+                "calibrate on."
+            )
 
     @classmethod
     def from_pretrained(cls, name="contaminants"):
@@ -348,18 +364,9 @@ class SourceSegmenter(
 
     def _start(self, module):
         """Begin at the prior of training: rare classes need not be unlearnt first."""
-        last = [one for one in module.modules() if isinstance(one, torch.nn.Conv2d)][-1]
-        if last.bias is None or last.out_channels != len(self.labels_):
-            return
         tau = np.reshape(self.training_prior_, -1)
         bias = np.log(tau) if self.mode_ == "multiclass" else np.log(tau) - np.log1p(-tau)
-        with torch.no_grad():
-            last.bias.copy_(torch.from_numpy(bias))
-
-    def _choose_batch(self, n_patches, n_pixels):
-        if self.batch_size != "auto":
-            return self.batch_size
-        return max(1, min(BATCH_PIXELS // n_pixels, n_patches // MIN_BATCHES))
+        start_at(module, torch.nn.Conv2d, bias)
 
     def _n_batch(self):
         return self.n_batch_
@@ -371,32 +378,6 @@ class SourceSegmenter(
         return CodedLoss(
             self.loss_, self.mode_, len(self.labels_), self.class_weight_, self.training_prior_
         )
-
-    def _after_training(self, z, code, held, rng):
-        """Held-out pixels, the calibration, the prior and the thresholds."""
-        # made of the weights before; made anew here, so that predictions change no attribute
-        self._fused = None
-        self._network()
-        self.held_out_ = self.maps_ = None
-        if held is not None:
-            parts = self._held_logits(z[held], code[held])
-            self._hold(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)), rng)
-        self._fit_maps(self.calibration)
-        self.threshold_policy_ = (
-            self.threshold if isinstance(self.threshold, tuple) else (self.threshold, None)
-        )
-        em = isinstance(self.prior, str) and self.prior == "em"
-        self.prior_ = "em" if em else self._read_prior(self.prior)
-        self._find_thresholds()
-
-    def _held_logits(self, z, code):
-        step = max(1, 2**20 // (z.shape[-1] * z.shape[-2]))
-        for start in range(0, len(z), step):
-            logits = self._run(z[start : start + step].numpy())
-            some = code[start : start + step].numpy()
-            truth = presence(some, self.mode_, len(self.labels_))
-            known = some >= 0
-            yield np.moveaxis(logits, 1, 0)[:, known], np.moveaxis(truth, 1, 0)[:, known]
 
     def __getstate__(self):
         return {name: one for name, one in super().__getstate__().items() if name != "_fused"}

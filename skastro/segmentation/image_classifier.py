@@ -13,10 +13,11 @@ from skastro.base import NetEstimator, draw_seed, row_blocks
 from skastro.images import check_images
 from skastro.prior_shift import subsampling_prior
 from skastro.recipes import copy_recipe
+from skastro.segmentation.held_out import HeldOut
 from skastro.segmentation.image_posterior import ImagePosterior
 from skastro.segmentation.networks_image import PooledNet
-from skastro.segmentation.posterior import HeldOut
 from skastro.segmentation.scaling import SCALINGS, ImageScaler
+from skastro.segmentation.training import choose_batch, start_at
 from skastro.symmetries import symmetries, turn_at_random
 from skastro.thresholds import POLICIES
 
@@ -220,7 +221,9 @@ class ImageClassifier(ImagePosterior, ClassifierMixin, NetEstimator):
             self.recipe_ = copy_recipe(recipe)
         z = torch.from_numpy(self._scaled(images))
         self.turns_ = symmetries(self.augment, *images.shape[2:])
-        self.n_batch_ = self._choose_batch(len(rows[0]), images.shape[2] * images.shape[3])
+        self.n_batch_ = choose_batch(
+            self.batch_size, len(rows[0]), images.shape[2] * images.shape[3], BATCH_PIXELS
+        )
         self._train(
             z,
             torch.from_numpy(y.astype(self.dtype))[:, None],
@@ -351,15 +354,8 @@ class ImageClassifier(ImagePosterior, ClassifierMixin, NetEstimator):
 
     def _start(self, module):
         """Begin at the prior of training."""
-        last = [one for one in module.modules() if isinstance(one, torch.nn.Linear)][-1:]
-        if last and last[0].bias is not None and last[0].out_features == 1:
-            tau = self.training_prior_
-            torch.nn.init.constant_(last[0].bias, float(np.log(tau) - np.log1p(-tau)))
-
-    def _choose_batch(self, n_images, n_pixels):
-        if self.batch_size != "auto":
-            return self.batch_size
-        return max(1, min(BATCH_PIXELS // n_pixels, n_images // MIN_BATCHES))
+        tau = self.training_prior_
+        start_at(module, torch.nn.Linear, [np.log(tau) - np.log1p(-tau)])
 
     def _n_batch(self):
         return self.n_batch_

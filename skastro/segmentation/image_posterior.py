@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skastro.prior_estimate import estimate_prior
 from skastro.prior_shift import shift_logits
-from skastro.probabilities import check_probabilities
+from skastro.segmentation.priors import check_prior
 from skastro.thresholds import find_threshold
 
 __all__ = ["ImagePosterior"]
@@ -114,18 +114,18 @@ class ImagePosterior:
             prior = [1 - given[1] if given[0] is None else given[0]]
             prior.append(1 - prior[0] if given[1] is None else given[1])
         if np.ndim(prior) == 0:
-            return float(_inside(prior))
+            return float(check_prior(prior, exclusive=False))
         if np.shape(prior) != (2,):
             raise ValueError(
                 f"prior has shape {np.shape(prior)}; expected a number, or one for each of the 2 classes."
             )
-        return float(_checked([prior])[0])
+        return float(check_prior(prior, exclusive=True)[1])
 
     @staticmethod
     def _read_rows(prior, n):
         if np.shape(prior) != (n, 2):
             raise ValueError(f"prior has shape {np.shape(prior)}; expected (2,) or ({n}, 2).")
-        return _checked(prior)
+        return check_prior(prior, exclusive=True, axis=1)[:, 1]
 
     def estimate_prior(self, X, *, n_bootstrap=50, random_state=None):
         """Share of the second class in images without labels, by expectation-maximisation.
@@ -186,21 +186,3 @@ class ImagePosterior:
         self.threshold_ = find_threshold(
             truth, p, policy, level=level, prior=prior, sample_weight=weight, frame_size=1
         ).threshold
-
-
-def _inside(prior):
-    prior = check_probabilities(prior, "prior")
-    wrong = ~((prior > 0) & (prior < 1))
-    if wrong.any():
-        raise ValueError(f"prior has {prior[wrong].flat[0]:.4g}; expected between 0 and 1.")
-    return prior
-
-
-def _checked(prior):
-    """Second column of priors that sum to 1, none of them 0."""
-    prior = _inside(prior)
-    total = prior.sum(axis=1)
-    if np.abs(total - 1).max() > 1e-6:
-        worst = total[np.abs(total - 1).argmax()]
-        raise ValueError(f"prior sums to {worst:.6g} over the classes; expected 1.")
-    return prior[:, 1]

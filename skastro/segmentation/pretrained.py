@@ -7,12 +7,12 @@ import numpy as np
 
 from skastro.io.tensors import read_tensors, write_tensors
 from skastro.probability_maps import make_map
+from skastro.segmentation.held_out import HeldOut, condensed
 from skastro.segmentation.losses import resolve_loss
 from skastro.segmentation.networks import UNet
-from skastro.segmentation.posterior import HeldOut
 from skastro.segmentation.scaling import ImageScaler
 
-__all__ = ["FOLDER", "PRETRAINED", "condensed", "read_pretrained", "write_pretrained"]
+__all__ = ["FOLDER", "PRETRAINED", "read_pretrained", "write_pretrained"]
 
 FOLDER = Path(__file__).parent / "data"
 PRETRAINED = ("contaminants",)
@@ -25,35 +25,6 @@ PLAIN = (
     "threshold_policy_", "n_iter_", "n_batch_", "turns_",
 )  # fmt: skip
 ARRAYS = ("prevalence_", "training_prior_", "prior_", "thresholds_", "class_weight_", "classes_")
-# of the held-out pixels of a label, of each kind: those that decide, and groups that stand for the others
-N_EDGE, N_GROUPS = 256, 768
-
-
-def condensed(held):
-    """Held-out pixels of a label, few enough to ship: groups that grow away from those that decide.
-
-    Parameters
-    ----------
-    held : HeldOut
-
-    Returns
-    -------
-    held : HeldOut
-    """
-    parts = []
-    for kind, sign in ((True, 1.0), (False, -1.0)):
-        chosen = held.truth == kind
-        z, weight = held.logit[chosen], held.weight[chosen]
-        order = np.argsort(sign * z, kind="stable")
-        z, weight = z[order], weight[order]
-        if len(z) > N_EDGE + N_GROUPS:
-            ends = np.unique(np.geomspace(N_EDGE, len(z), N_GROUPS + 1).astype(int))[1:-1]
-            groups = np.split(np.arange(N_EDGE, len(z)), ends - N_EDGE)
-            weight = np.concatenate([weight[:N_EDGE], [weight[one].sum() for one in groups]])
-            z = np.concatenate([z[:N_EDGE], [z[one[len(one) // 2]] for one in groups]])
-        parts.append((z, np.full(len(z), kind), weight))
-    logit, truth, weight = (np.concatenate(one) for one in zip(*parts, strict=True))
-    return HeldOut(logit.astype(np.float32), truth, weight.astype(np.float32))
 
 
 def write_pretrained(model, path, card=""):

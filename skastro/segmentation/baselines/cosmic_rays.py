@@ -5,22 +5,12 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from skastro.segmentation.baselines.scores import FAINTEST, ScoreClassifier, one_channel
+from skastro.segmentation.baselines.scores import FAINTEST, DetectionClassifier
 
 __all__ = ["AstroscrappyClassifier"]
 
 
-def _detect():
-    try:
-        from astroscrappy import detect_cosmics
-    except ImportError as error:
-        raise ImportError(
-            "AstroscrappyClassifier needs astroscrappy: pip install 'skastro[sources]'."
-        ) from error
-    return detect_cosmics
-
-
-class AstroscrappyClassifier(ScoreClassifier):
+class AstroscrappyClassifier(DetectionClassifier):
     """Cosmic rays of L.A.Cosmic [1]_, by what it takes off over the noise.
 
     The score of a pixel that is flagged is how far it is above the cleaned image, over the noise there, and
@@ -59,8 +49,9 @@ class AstroscrappyClassifier(ScoreClassifier):
     AstroscrappyClassifier(gain=2.0)
     """
 
+    _module, _package = "astroscrappy", "astroscrappy"
     _parameter_constraints = {
-        **ScoreClassifier._parameter_constraints,
+        **DetectionClassifier._parameter_constraints,
         "threshold": [Interval(Real, 0, None, closed="neither")],
         "neighbour_fraction": [Interval(Real, 0, 1, closed="right")],
         "contrast": [Interval(Real, 0, None, closed="left")],
@@ -96,23 +87,13 @@ class AstroscrappyClassifier(ScoreClassifier):
         self.ignore_index = ignore_index
         self.random_state = random_state
 
-    def _prepare(self, images):
-        _detect()
-        one_channel(images, "astroscrappy")
-
-    def _scores(self, images):
-        detect = _detect()
-        stack, blank = one_channel(images, "astroscrappy")
-        scores = np.zeros(stack.shape, dtype=np.float32)
-        for out, image, hidden in zip(scores, stack, blank, strict=True):
-            known = np.ascontiguousarray(np.nan_to_num(image, nan=0.0))
-            flagged, clean = detect(
-                known, inmask=hidden, sigclip=self.threshold, sigfrac=self.neighbour_fraction,
-                objlim=self.contrast, gain=self.gain, readnoise=self.read_noise,
-                satlevel=self.saturation,
-            )  # fmt: skip
-            # in electrons, at least one of noise
-            noise = np.sqrt(np.maximum(self.gain * clean, 0.0) + max(self.read_noise, 1.0) ** 2)
-            excess = self.gain * (known - clean) / noise
-            out[flagged] = np.maximum(excess[flagged], FAINTEST)
-        return scores
+    def _detect(self, module, image, blank, scores):
+        known = np.ascontiguousarray(np.nan_to_num(image, nan=0.0))
+        flagged, clean = module.detect_cosmics(
+            known, inmask=blank, sigclip=self.threshold, sigfrac=self.neighbour_fraction,
+            objlim=self.contrast, gain=self.gain, readnoise=self.read_noise, satlevel=self.saturation,
+        )  # fmt: skip
+        # in electrons, at least one of noise
+        noise = np.sqrt(np.maximum(self.gain * clean, 0.0) + max(self.read_noise, 1.0) ** 2)
+        excess = self.gain * (known - clean) / noise
+        scores[flagged] = np.maximum(excess[flagged], FAINTEST)

@@ -7,27 +7,17 @@ import numpy as np
 from astropy.stats import sigma_clipped_stats
 from sklearn.utils._param_validation import Interval
 
-from skastro.segmentation.baselines.scores import ScoreClassifier, one_channel
+from skastro.segmentation.baselines.scores import DetectionClassifier
 
 __all__ = ["PhotutilsClassifier"]
 
 
-def _finder():
-    try:
-        from photutils.detection import DAOStarFinder
-    except ImportError as error:
-        raise ImportError(
-            "PhotutilsClassifier needs photutils: pip install 'skastro[sources]'."
-        ) from error
-    return DAOStarFinder
-
-
-def _places(finder, image, hidden, fwhm, threshold):
+def _places(finder, image, hidden):
     """Rows and columns of the pixels of the detections."""
     with warnings.catch_warnings():
         # an image without sources is no mistake
         warnings.filterwarnings("ignore", message="(No s|S)ources were found")
-        found = finder(threshold, fwhm)(image, mask=hidden)
+        found = finder(image, mask=hidden)
     if found is None:
         return np.zeros(0, dtype=int), np.zeros(0, dtype=int)
     # with and without an underscore, by version
@@ -42,7 +32,7 @@ def _places(finder, image, hidden, fwhm, threshold):
     )
 
 
-class PhotutilsClassifier(ScoreClassifier):
+class PhotutilsClassifier(DetectionClassifier):
     """Pixels at which DAOFIND [1]_ finds a star, by its signal-to-noise ratio.
 
     The score of the pixel of a detection is its peak above the background, over the noise; it is 0 elsewhere.
@@ -73,8 +63,9 @@ class PhotutilsClassifier(ScoreClassifier):
     PhotutilsClassifier(fwhm=1.5)
     """
 
+    _module, _package = "photutils.detection", "photutils"
     _parameter_constraints = {
-        **ScoreClassifier._parameter_constraints,
+        **DetectionClassifier._parameter_constraints,
         "fwhm": [Interval(Real, 0, None, closed="neither")],
         "threshold": [Interval(Real, 0, None, closed="neither")],
     }
@@ -98,21 +89,13 @@ class PhotutilsClassifier(ScoreClassifier):
         self.ignore_index = ignore_index
         self.random_state = random_state
 
-    def _prepare(self, images):
-        _finder()
-        one_channel(images, "photutils")
-
-    def _scores(self, images):
-        finder = _finder()
-        stack, blank = one_channel(images, "photutils")
-        scores = np.zeros(stack.shape, dtype=np.float32)
-        for out, image, hidden in zip(scores, stack, blank, strict=True):
-            if hidden.all():
-                continue
-            _, middle, sigma = sigma_clipped_stats(image[~hidden].astype(np.float64))
-            if not sigma > 0:
-                continue
-            above = np.where(hidden, 0.0, image - middle)
-            rows, columns = _places(finder, above, hidden, self.fwhm, self.threshold * sigma)
-            out[rows, columns] = above[rows, columns] / sigma
-        return scores
+    def _detect(self, module, image, blank, scores):
+        if blank.all():
+            return
+        _, middle, sigma = sigma_clipped_stats(image[~blank].astype(np.float64))
+        if not sigma > 0:
+            return
+        above = np.where(blank, 0.0, image - middle)
+        finder = module.DAOStarFinder(self.threshold * sigma, self.fwhm)
+        rows, columns = _places(finder, above, blank)
+        scores[rows, columns] = above[rows, columns] / sigma

@@ -1,5 +1,6 @@
 """Scores that are made probabilities: what a detector gives, calibrated on training pixels."""
 
+import importlib
 from abc import abstractmethod
 
 import numpy as np
@@ -10,7 +11,7 @@ from skastro.segmentation.baselines.base import _blank
 from skastro.segmentation.baselines.sampling import SampledPixelClassifier
 from skastro.segmentation_metrics import pixel_scores
 
-__all__ = ["FAINTEST", "ScoreClassifier", "one_channel"]
+__all__ = ["FAINTEST", "DetectionClassifier", "ScoreClassifier", "one_channel"]
 
 FAINTEST = 1e-3  # score of what is detected, at least: that of the others is 0
 
@@ -69,6 +70,40 @@ class ScoreClassifier(SampledPixelClassifier):
         signs = np.array([sign for sign, _, _ in self.models_])[:, None, None]
         found = self._filled(images, lambda some: signs * self._scores(some)[:, None], means)
         return self._shaped(found)
+
+
+class DetectionClassifier(ScoreClassifier):
+    """Base of segmenters by another package, image by image.
+
+    A child class names the module that it needs and the package that has it, and provides
+    `_detect(module, image, blank, scores)`, which writes the scores of what is detected into zeros.
+    """
+
+    _module = _package = None
+
+    def _load(self):
+        try:
+            return importlib.import_module(self._module)
+        except ImportError as error:
+            raise ImportError(
+                f"{type(self).__name__} needs {self._package}: pip install 'skastro[sources]'."
+            ) from error
+
+    @abstractmethod
+    def _detect(self, module, image, blank, scores):
+        """Detect in one image (h, w)."""
+
+    def _prepare(self, images):
+        self._load()
+        one_channel(images, self._package)
+
+    def _scores(self, images):
+        module = self._load()
+        stack, blank = one_channel(images, self._package)
+        scores = np.zeros(stack.shape, dtype=np.float32)
+        for image, hidden, out in zip(stack, blank, scores, strict=True):
+            self._detect(module, image, hidden, out)
+        return scores
 
 
 def one_channel(images, what):

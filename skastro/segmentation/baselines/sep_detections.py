@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from skastro.segmentation.baselines.scores import FAINTEST, ScoreClassifier, one_channel
+from skastro.segmentation.baselines.scores import FAINTEST, DetectionClassifier
 
 __all__ = ["SepClassifier"]
 
@@ -13,15 +13,7 @@ __all__ = ["SepClassifier"]
 KERNEL = np.array([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]])
 
 
-def _sep():
-    try:
-        import sep
-    except ImportError as error:
-        raise ImportError("SepClassifier needs sep: pip install 'skastro[sources]'.") from error
-    return sep
-
-
-class SepClassifier(ScoreClassifier):
+class SepClassifier(DetectionClassifier):
     """Pixels of the detections of SExtractor [1]_ [2]_, by their signal-to-noise ratio.
 
     The score of a pixel is its height above the background, over the noise, where it belongs to a detection,
@@ -55,8 +47,9 @@ class SepClassifier(ScoreClassifier):
     SepClassifier(threshold=2.0)
     """
 
+    _module, _package = "sep", "sep"
     _parameter_constraints = {
-        **ScoreClassifier._parameter_constraints,
+        **DetectionClassifier._parameter_constraints,
         "threshold": [Interval(Real, 0, None, closed="neither")],
         "min_area": [Interval(Integral, 1, None, closed="left")],
         "box_size": [Interval(Integral, 4, None, closed="left")],
@@ -83,29 +76,21 @@ class SepClassifier(ScoreClassifier):
         self.ignore_index = ignore_index
         self.random_state = random_state
 
-    def _prepare(self, images):
-        _sep()
-        one_channel(images, "sep")
-
-    def _scores(self, images):
-        sep = _sep()
-        stack, blank = one_channel(images, "sep")
-        scores = np.zeros(stack.shape, dtype=np.float32)
-        for out, image, hidden in zip(scores, stack, blank, strict=True):
-            known = np.ascontiguousarray(np.nan_to_num(image, nan=0.0))
-            back = sep.Background(known, mask=hidden, bw=self.box_size, bh=self.box_size)
-            known -= back.back(dtype=np.float32)
-            if not back.globalrms > 0:
-                continue
-            room = sep.get_extract_pixstack()
-            # an image full of sources must have room
-            sep.set_extract_pixstack(max(room, known.size))
-            try:
-                _, segments = sep.extract(
-                    known, self.threshold, err=back.globalrms, mask=hidden, minarea=self.min_area,
-                    filter_kernel=KERNEL, segmentation_map=True,
-                )  # fmt: skip
-            finally:
-                sep.set_extract_pixstack(room)
-            out[segments > 0] = np.maximum(known[segments > 0] / back.globalrms, FAINTEST)
-        return scores
+    def _detect(self, module, image, blank, scores):
+        known = np.ascontiguousarray(np.nan_to_num(image, nan=0.0))
+        back = module.Background(known, mask=blank, bw=self.box_size, bh=self.box_size)
+        known -= back.back(dtype=np.float32)
+        if not back.globalrms > 0:
+            return
+        room = module.get_extract_pixstack()
+        # an image full of sources must have room
+        module.set_extract_pixstack(max(room, known.size))
+        try:
+            _, segments = module.extract(
+                known, self.threshold, err=back.globalrms, mask=blank, minarea=self.min_area,
+                filter_kernel=KERNEL, segmentation_map=True,
+            )  # fmt: skip
+        finally:
+            module.set_extract_pixstack(room)
+        found = segments > 0
+        scores[found] = np.maximum(known[found] / back.globalrms, FAINTEST)
