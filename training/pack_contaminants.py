@@ -13,12 +13,13 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
 
-import numpy as np  # noqa: E402
+from scipy.special import expit  # noqa: E402
 from sklearn.metrics import average_precision_score, roc_auc_score  # noqa: E402
 from train_contaminants import frames  # noqa: E402
 
 from skastro import io  # noqa: E402
 from skastro.datasets import unpack_bits  # noqa: E402
+from skastro.prior_shift import shift_logits  # noqa: E402
 from skastro.segmentation.held_out import condensed  # noqa: E402
 from skastro.segmentation.pretrained import FOLDER, write_pretrained  # noqa: E402
 
@@ -27,16 +28,18 @@ PRIOR = {
     "CR": 5e-4, "HCL": 1e-5, "DCL": 1e-4, "HP": 1e-6, "DP": 1e-6, "P": 1e-3, "TRL": 1e-3, "FR": 1e-3,
     "NEB": 1e-3, "SAT": 1e-3, "SP": 5e-3, "OV": 5e-3, "BBG": 0.1,
 }  # fmt: skip
+# Average precision below which the card names a class.
+WEAK = 0.5
 CARD = """# Contaminants of survey images
 
 A `SourceSegmenter` with {recipe}, {n_weights} weights.
 
 **Data.** {n_frames} simulated frames of `make_contaminants`, {megapixels} megapixels: stars and galaxies
-through a PSF of 1.5 to 8 pixels, skies and gains over several decades, and thirteen classes of defects. No
-real image was trained on.
+with skies, gains, noise and seeing of its ranges, and {n_labels} classes of defects. No real image was
+trained on.
 
-**Training.** {epochs} epochs on two CPU cores, by `training/train_contaminants.py`; calibrated by lines of
-the logits on {n_calibration} other frames.
+**Training.** {epochs} epochs, by `training/train_contaminants.py`; calibrated by lines of the logits on
+{n_calibration} other frames.
 
 **Figures**, on {n_test} frames of 1024 x 1024 pixels that were neither trained nor calibrated on:
 
@@ -45,9 +48,8 @@ the logits on {n_calibration} other frames.
 {rows}
 
 **Limits.** What the simulator has not, the network has not seen: crosstalk, ghosts of reflections, spiral
-galaxies, undersampled images from space. The truth of the wide classes (fringes, nebulosity, bright
-background) is faint by definition, and much of it is missed. Probabilities hold at the prior that is set; the
-one that comes with the file is a guess of a usual survey.
+galaxies, undersampled images from space. {limits} The prior that comes with the file is a guess of a usual
+survey.
 """
 
 
@@ -63,13 +65,14 @@ def main():
     seen = frames(args.n_calibration, 1024, args.random_state)
     model.calibration = "platt"
     model.calibrate(seen.images, seen.bits)
-    rows = score(model, frames(args.n_test, 1024, args.random_state + 1))
+    table = score(model, frames(args.n_test, 1024, args.random_state + 1))
     # thresholds of what ships, so that they can be found again
     model.held_out_ = [condensed(held) for held in model.held_out_]
     model.set_prior(PRIOR).set_threshold("mcc")
     n_weights = sum(value.numel() for value in model.net_.module_.parameters())
     card = CARD.format(
-        recipe=model.recipe_, n_weights=n_weights, epochs=model.n_iter_, rows="\n".join(rows),
+        recipe=model.recipe_, n_weights=n_weights, epochs=model.n_iter_, rows=shown(table),
+        limits=limits(table), n_labels=len(table),
         n_calibration=args.n_calibration, n_test=args.n_test, n_frames=model.n_frames_,
         megapixels=round(model.n_pixels_ / 1e6),
     )  # fmt: skip
@@ -82,19 +85,37 @@ def main():
 
 
 def score(model, seen):
-    """Rows of the table of the card, at the shares that the frames have."""
+    """Share, AUC, average precision and count of each label, at the shares that the frames have."""
     masks = unpack_bits(seen.bits, model.bits_)
     share = masks.mean(axis=(0, 2, 3))
     logits = model.decision_function(seen.images)
-    rows = []
+    table = {}
     for i, name in enumerate(model.labels_):
         y, z = masks[:, i].ravel(), logits[:, i].ravel()
-        tau, pi = model.training_prior_[i], share[i]
-        z = z + np.float32(np.log(pi / (1 - pi)) - np.log(tau / (1 - tau)))
-        found = (1.0 / (1.0 + np.exp(-z.astype(float)))).sum() / y.sum()
-        row = f"| {name} | {pi:.1e} | {roc_auc_score(y, z):.4f} | {average_precision_score(y, z):.3f} |"
-        rows.append(f"{row} {found:.2f} |")
-    return rows
+        z = shift_logits(z, share[i], model.training_prior_[i])
+        table[name] = (
+            share[i], roc_auc_score(y, z), average_precision_score(y, z), expit(z).sum() / y.sum()
+        )  # fmt: skip
+    return table
+
+
+def shown(table):
+    """Rows of the table of the card."""
+    return "\n".join(
+        f"| {name} | {share:.1e} | {auc:.4f} | {precision:.3f} | {ratio:.2f} |"
+        for name, (share, auc, precision, ratio) in table.items()
+    )
+
+
+def limits(table):
+    """What the table says of the weak sides."""
+    weak = [name for name, row in table.items() if row[2] < WEAK]
+    ratios = [row[3] for row in table.values()]
+    return (
+        f"Average precision is below {WEAK:g} here for {', '.join(weak) or 'no class'}; sums of\n"
+        f"probabilities are from {min(ratios):.2f} to {max(ratios):.2f} times the number of pixels, at their "
+        "true share."
+    )
 
 
 if __name__ == "__main__":

@@ -19,9 +19,8 @@ from skastro import io  # noqa: E402
 from skastro.datasets import CONTAMINANTS, make_contaminants  # noqa: E402
 from skastro.segmentation import SourceSegmenter, UNet  # noqa: E402
 
-# Of a frame to have a class: not all of the wide ones at once, or no clean sky is left.
+# Of a frame to have a class, the others being 0.5: not all of the wide ones at once, or no clean sky is left.
 PROBABILITY = {"FR": 0.25, "NEB": 0.3, "BBG": 0.35, "SP": 0.6, "P": 0.6}
-OTHERS = 0.5
 
 
 def main():
@@ -59,18 +58,17 @@ def main():
 
 def frames(n_images, side, seed):
     """Frames with contaminants, as they are trained on."""
-    probability = {name: PROBABILITY.get(name, OTHERS) for name in labels()}
     return make_contaminants(
         n_images,
         shape=(side, side),
-        probability=probability,
+        probability=PROBABILITY,
         n_jobs=os.cpu_count(),
         random_state=seed,
     )
 
 
 def labels():
-    """Names and bits of the classes of MaxiMask."""
+    """Names and bits of the classes of MaxiMask: all but lines that were read badly."""
     return {name: one.bit for name, one in CONTAMINANTS.items() if name != "BR"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from skastro.datasets.contaminant_classes import CONTAMINANTS
 from skastro.datasets.survey_frames import blurred, log_uniform
 
 __all__ = [
@@ -12,7 +13,7 @@ __all__ = [
 
 FULL_WELL = 1e5  # electrons above the sky: what the hottest pixels reach
 PIXELS = (6e-6, 1e-3)  # hot or dead ones, a pixel
-HOTTEST_TIMES = 6.0  # of the noise: fainter ones are no hot pixels
+FAINTEST_TIMES = CONTAMINANTS["HP"].threshold  # of the noise: fainter ones are no hot pixels
 GHOSTS, LARGEST_GHOST = (2e-6, 1.5e-4), 45.0  # a pixel; pixels
 DEADEST, HALF_DEAD = 0.0, 0.5
 LOW_CONTRAST = 5.0  # of the noise: a dead pixel that takes off less light than this isn't seen
@@ -24,7 +25,7 @@ def hot_pixels(frame, rng):
     y, x = _scattered(frame, rng)
     most = max(FULL_WELL / frame.sigma, 60.0)
     highest = log_uniform(30.0, most, rng)
-    times = log_uniform(1.001 * HOTTEST_TIMES, highest, rng, len(x))
+    times = log_uniform(1.001 * FAINTEST_TIMES, highest, rng, len(x))
     excess[y, x] = times * frame.sigma
     return excess
 

@@ -19,12 +19,15 @@ from skastro.datasets.contaminant_optics import BrightStars, bleeding, fringes
 from skastro.datasets.contaminant_particles import cosmic_rays
 from skastro.datasets.contaminant_sky import nebulosity, trails
 from skastro.datasets.survey_frames import add_noise, background, draw_frame, response, write
+from skastro.datasets.survey_images import MARGIN
 from skastro.datasets.survey_psf import tracking_kernel
 from skastro.datasets.survey_sources import draw_sources, source_light
 
 __all__ = ["make_frame"]
 
-MARGIN, TRACKING_MARGIN = 24, 64  # pixels around a frame in which sources shine into it
+NO_PART = ("SAT", "OV", "BR")  # they are where the detector is so: nothing is added
+
+TRACKING_MARGIN = 64  # as MARGIN, where sources are smeared
 
 
 def make_frame(seed, shape, ranges, chances, probabilities, keep):
@@ -71,9 +74,12 @@ def make_frame(seed, shape, ranges, chances, probabilities, keep):
     made = {"images": image, "bits": _bits(frame, parts, masks), "source_mask": source_mask}
     made |= {"tracking": tracking, "frame": frame, "bias": bias}
     if keep:
-        nothing = {label: 1.0 if label in ("DCL", "DP") else 0.0 for label in CONTAMINANTS}
         made["contributions"] = {
-            label: parts.get(label, np.full(shape, nothing[label], np.float32)) for label in nothing
+            label: parts[label]
+            if label in parts
+            else np.full(shape, 1.0 if label in ("DCL", "DP") else 0.0, np.float32)
+            for label in probabilities
+            if label not in NO_PART
         }
     return made
 

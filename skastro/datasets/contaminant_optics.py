@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import find_objects, label
 
 from skastro.datasets.fbm import fbm
-from skastro.datasets.survey_frames import log_uniform, smooth_field
+from skastro.datasets.survey_frames import log_uniform, smooth_field, soft_step
 
 __all__ = ["BrightStars", "bleeding", "fringes"]
 
@@ -114,7 +114,7 @@ class BrightStars:
             light += top * share * np.exp(-slope / 2 * np.log1p(squared / np.float32(core**2)))
             if ring:  # a reflection out of focus: a disk with the shadow of the secondary mirror
                 r = np.sqrt((dx - offset[0]) ** 2 + (dy - offset[1]) ** 2) / np.float32(ring_radius)
-                disk = _step(1 - r, 0.02) * _step(r - np.float32(0.35), 0.03)
+                disk = soft_step(1 - r, 0.02) * soft_step(r - np.float32(0.35), 0.03)
                 light += np.float32(top * share * ring_share) * disk
         if rng.random() < 0.25:
             light += self._galaxy(rows, columns, rng)
@@ -133,10 +133,6 @@ class BrightStars:
         # brightness where half the light is within
         return np.minimum(np.float32(log_uniform(1.0, 50.0, rng) * self.frame.sigma) * light,
                           np.float32(3e3 * self.frame.sigma))  # fmt: skip
-
-
-def _step(x, width):
-    return 1 / (1 + np.exp(np.clip(-x / np.float32(width), -40, 40)))
 
 
 def _add_line_of_arms(light, place, look, tops, sigma):
@@ -171,7 +167,7 @@ def bleeding(stars, light, rng):
     well = stars.full_well
     mask = np.zeros(light.shape, bool)
     reach = 0.0 if rng.random() < 0.3 else log_uniform(0.05, 3.0, rng)
-    if not np.isfinite(well) or reach == 0:
+    if reach == 0:
         return mask
     # worked on as if it always ran along columns
     turned = rng.random() < 0.25
@@ -227,5 +223,5 @@ def fringes(frame, rng):
         if kind < 0.75:
             envelope *= np.exp(np.float32(rng.uniform(0.1, 0.8)) * patches)
         else:
-            envelope *= _step(patches - np.float32(rng.normal(0, 0.5)), rng.uniform(0.1, 0.5))
+            envelope *= soft_step(patches - np.float32(rng.normal(0, 0.5)), rng.uniform(0.1, 0.5))
     return envelope * waves, envelope

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from skastro.datasets.fbm import fbm
-from skastro.datasets.survey_frames import blurred, log_uniform, smooth_field
+from skastro.datasets.survey_frames import blurred, log_uniform, smooth_field, soft_step
 
 __all__ = ["nebulosity", "trails"]
 
@@ -140,7 +140,7 @@ def nebulosity(frame, rng):
         part = smooth_field(frame.shape, int(rng.integers(1, 4)), rng) - np.float32(
             rng.normal(0, 0.7)
         )
-        light *= 1 / (1 + np.exp(np.clip(-part / np.float32(rng.uniform(0.05, 0.5)), -40, 40)))
+        light *= soft_step(part, rng.uniform(0.05, 0.5))
     if rng.random() < 0.7:
         light = blurred(light, frame.seeing / 2.355)
     top = np.quantile(light[::4, ::4], 0.99)

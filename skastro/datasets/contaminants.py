@@ -17,8 +17,8 @@ _DESCR = """\
 Simulated survey images with contaminants
 -----------------------------------------
 Images as of make_survey_images, with the contaminants of MaxiMask and their bits. A pixel has the bit of a
-class where the class's own noiseless contribution, in electrons, exceeds a multiple of sigma = sqrt(sky +
-read_noise^2): 1 for CR, NEB and BBG, 0.5 for TRL, P, SP and the envelope of FR, 6 for HP. HCL, DCL and DP are
+class where the class's own noiseless contribution, in electrons (of FR, the envelope), exceeds a multiple of
+sigma = sqrt(sky + read_noise^2): {thresholds}. HCL, DCL and DP are
 where the detector is so; SAT where a pixel is full; OV where it saw no light (no other bit is set there).
 """
 
@@ -140,7 +140,13 @@ def make_contaminants(
     bunch = Bunch(
         labels=labels,
         bit_values={label: CONTAMINANTS[label].bit for label in labels},
-        DESCR=_DESCR,
+        DESCR=_DESCR.format(
+            thresholds=", ".join(
+                f"{one.threshold:g} for {label}"
+                for label, one in CONTAMINANTS.items()
+                if one.threshold is not None
+            )
+        ),
         **{
             name: np.stack([one[name] for one in made])
             for name in ("images", "bits", "source_mask")
@@ -151,7 +157,6 @@ def make_contaminants(
     if return_contributions:
         bunch.contributions = {
             label: np.stack([one["contributions"][label] for one in made])
-            for label in labels
-            if label not in ("SAT", "OV", "BR")
+            for label in made[0]["contributions"]
         }
     return bunch

@@ -192,7 +192,8 @@ def write(frame, electrons, rng):
     -------
     image : ndarray of shape (h, w), float32
     bias : float
-        What no electrons are written as.
+        What no electrons are written as; but where the median is taken off instead of the sky, that of the
+        sky, and without the step between amplifiers.
     """
     image = electrons / np.float32(frame.gain)
     bias = float(np.rint(log_uniform(*BIAS, rng)))
@@ -208,6 +209,11 @@ def write(frame, electrons, rng):
     image += np.float32(bias)
     np.rint(image, out=image)
     return np.maximum(image, 0, out=image), bias
+
+
+def soft_step(x, width):
+    """From 0 to 1 over a width around 0."""
+    return 1 / (1 + np.exp(np.clip(-x / np.float32(width), -40, 40)))
 
 
 def blurred(field, sigma):

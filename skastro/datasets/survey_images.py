@@ -101,7 +101,8 @@ def make_survey_images(
         sigma : ndarray of shape (n_images,), float64
             Noise of the empty sky in ADU, ``sqrt(sky + read_noise**2) / gain``.
         bias : ndarray of shape (n_images,), float64
-            What no electrons are written as, in ADU: below 0 where the sky is taken off.
+            What no electrons are written as, in ADU: below 0 where the sky is taken off. Half of those images
+            have their median taken off instead, and some have a step between amplifiers: neither is in it.
         psf : ndarray of shape (n_images, 65, 65), float32
             Point spread function in the middle of the image, of sum 1.
         subtracted, correlated : ndarray of shape (n_images,), bool

@@ -99,7 +99,7 @@ def test_width_of_the_point_spread_function(seeing):
 
 
 def test_stars_are_where_and_as_bright_as_the_table_says():
-    """Each star alone, by its profile in float64; most of its light is on the image."""
+    """The brightest star: where its light is, and how much; most of the light of all is on the image."""
     stars = make_survey_images(
         4, shape=(128, 128), density=3e-4, galaxy_fraction=0.0, seeing=3.0, random_state=3, **EVEN
     )
@@ -145,7 +145,7 @@ def test_many_wide_stars_keep_their_light():
     assert alone[inner].mean() > 2 * frame.sigma
 
 
-def test_galaxies_are_rounder_and_wider_than_stars():
+def test_galaxies_are_wider_than_stars():
     only = {"shape": (128, 128), "density": 1e-3, "seeing": 2.0, "random_state": 0}
     stars = make_survey_images(2, galaxy_fraction=0.0, **only)
     galaxies = make_survey_images(2, galaxy_fraction=1.0, **only)
