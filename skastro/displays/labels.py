@@ -99,7 +99,7 @@ def predicted_maps(estimator, X, name=None):
     Parameters
     ----------
     estimator : fitted estimator
-        With `predict_proba`.
+        With a `predict_proba` that gives maps.
     X : array-like
         As it takes it.
     name : str, optional

@@ -23,8 +23,8 @@ class MaskDisplay:
     Of one class: the probabilities have a scale of colours, and the decision is drawn as right, false and
     missed pixels. Of several: each class has its colour, as strong as it is probable; where classes overlap,
     colours multiply. Of exclusive classes the most frequent one is white. Pixels that are not scored are
-    grey. Images of more than 250 pixels a side are drawn in blocks, which show the largest value in them, so
-    that no lone pixel is lost.
+    grey. Images of more than 250 pixels a side are drawn in blocks: of the image, their mean; of masks and
+    probabilities, the largest value, so that no lone pixel is lost.
 
     Make it by `from_estimator` or `from_predictions`.
 
@@ -66,7 +66,7 @@ class MaskDisplay:
         self.proba = proba
         self.decision = decision
         self.truth = truth
-        self.hidden = hidden
+        self.hidden = np.zeros(np.shape(image), bool) if hidden is None else hidden
         self.labels = labels
         self.white = white
         self.name = name
@@ -212,9 +212,8 @@ class MaskDisplay:
         for key, ax in self.axes_.items():
             ax.set(xticks=[], yticks=[])
             ax.set_title(key, fontsize="medium")
-        blank = np.isnan(self.image)
-        image = np.where(blank, np.nan, self.image)
-        image = shrink(image, LARGEST, np.mean)
+        # of what is known: one blank pixel must not blank a block
+        image = shrink(self.image, LARGEST, _known_mean)
         self._show("image", image, cmap="gray", norm=stretch(image))
         self.axes_["image"].set_facecolor(NOT_SCORED)
         several = len(self.proba) > 1
@@ -233,7 +232,7 @@ class MaskDisplay:
         return -0.5, w - 0.5, -0.5, h - 0.5
 
     def _blend(self, maps, colors):
-        hidden = None if self.hidden is None else shrink(self.hidden, LARGEST, np.all)
+        hidden = shrink(self.hidden, LARGEST, np.all)
         return blend_labels(shrink(np.asarray(maps, float), LARGEST), colors, hidden)
 
     def _draw_classes(self):
@@ -254,7 +253,7 @@ class MaskDisplay:
         self._draw_legend(handles)
 
     def _draw_one(self):
-        from matplotlib.colors import LogNorm, Normalize
+        from matplotlib.colors import LogNorm, Normalize, to_rgb
         from matplotlib.patches import Patch
 
         ink = np.zeros((1, 3))
@@ -274,7 +273,7 @@ class MaskDisplay:
             found, true = self.decision[0], self.truth[0]
             maps = found & true, found & ~true & ~self.hidden, ~found & true
             # a block shows the rarest of what is in it: an error before what is right
-            colors = label_colors(3)[[2, 1, 0]]
+            colors = np.array([to_rgb(color) for color in OUTCOMES.values()])
             shrunk = shrink(np.stack(maps), LARGEST)
             shrunk[0] &= ~(shrunk[1] | shrunk[2])
             hidden = shrink(self.hidden, LARGEST, np.all)
@@ -290,7 +289,7 @@ class MaskDisplay:
     def _draw_legend(self, handles):
         from matplotlib.patches import Patch
 
-        if self.hidden is not None and self.hidden.any():
+        if self.hidden.any():
             handles.append(Patch(facecolor=NOT_SCORED, label="not scored"))
         if not handles:
             return
@@ -298,6 +297,13 @@ class MaskDisplay:
             handles=handles, loc="outside lower center", ncols=min(len(handles), 8), frameon=False,
             fontsize="small",
         )  # fmt: skip
+
+
+def _known_mean(values, axis=None):
+    """Mean of what is not NaN; NaN where all is."""
+    known = np.isfinite(values)
+    n = known.sum(axis=axis)
+    return np.where(n > 0, np.where(known, values, 0.0).sum(axis=axis) / np.maximum(n, 1), np.nan)
 
 
 def _read_mask(mask, proba, name, ignore_index):

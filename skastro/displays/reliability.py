@@ -280,10 +280,11 @@ def _draw_curve(ax, table, ends, style):
         x, np.where(inside, y, np.nan), marker="o", markersize=4, linewidth=1.4, zorder=3,
         gid="reliability", **style,
     )  # fmt: skip
-    below = ~inside & (y < max(low, 1e-300))
-    if below.any():
-        ax.plot(
-            x[below], np.clip(table.high[below], low, high), "v", color=style["color"], markersize=5,
-            zorder=3, gid="limit", fillstyle="none",
-        )  # fmt: skip
+    below, above = ~inside & (y < max(low, 1e-300)), ~inside & (y > high)
+    for some, limits, marker in ((below, table.high, "v"), (above, table.low, "^")):
+        if some.any():
+            ax.plot(
+                x[some], np.clip(limits[some], low, high), marker, color=style["color"], markersize=5,
+                zorder=3, gid="limit", fillstyle="none",
+            )  # fmt: skip
     return curve

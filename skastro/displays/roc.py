@@ -1,15 +1,15 @@
 """True positives against false ones where these are few: ROC curves on a logarithmic axis."""
 
 import numpy as np
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import auc as area_under
+from sklearn.metrics import roc_curve
 
 from skastro.displays.labels import predicted_maps, read_labels
 from skastro.displays.style import COLORS, DASHES, draw_legend, new_axes
+from skastro.thresholds import NONE_SEEN
 
 __all__ = ["ROCDisplay"]
 
-# none seen among N: the 95 % upper limit of a rate is this over N
-NONE_SEEN = 3.0
 # of a curve that is drawn
 N_POINTS = 2000
 # rows of the legend below, before it gets a second column
@@ -145,7 +145,7 @@ class ROCDisplay:
             rates = roc_curve(one.y, one.proba)[:2]
             fpr.append(rates[0])
             tpr.append(rates[1])
-            auc.append(float(roc_auc_score(one.y, one.proba)))
+            auc.append(float(area_under(*rates)))
         display = cls(fpr=fpr, tpr=tpr, auc=auc, n_negatives=negatives, labels=names, at=at)
         return display.plot(ax)
 

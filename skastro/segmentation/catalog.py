@@ -196,7 +196,7 @@ def _check_map(proba, shape, threshold):
     proba = np.ma.filled(np.ma.asarray(proba, dtype=np.float64), np.nan)
     if proba.shape != shape:
         raise ValueError(f"proba has shape {proba.shape}; expected {shape}, as the image.")
-    if not (isinstance(threshold, Real) and threshold > 0 and threshold == threshold):
+    if not (isinstance(threshold, Real) and threshold > 0):
         raise ValueError(f"threshold={threshold!r}; expected a number above 0.")
     return check_probabilities(np.nan_to_num(proba, nan=0.0, posinf=np.inf, neginf=-np.inf))
 
@@ -206,7 +206,11 @@ def _check_sigma(sigma, shape, residual, unit):
     if sigma is None:
         scatter = float(np.median(np.abs(residual))) / ndtri(0.75) if residual.size else 0.0
         return scatter, scatter
-    if unit is not None and hasattr(sigma, "to_value"):
+    if hasattr(sigma, "to_value"):
+        if unit is None:
+            raise ValueError(
+                f"sigma is in {sigma.unit}, image has no unit; expected none, or that unit."
+            )
         sigma = sigma.to_value(unit)
     sigma = np.asarray(sigma, dtype=np.float64)
     if sigma.shape not in ((), shape):

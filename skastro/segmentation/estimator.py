@@ -4,6 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from scipy.special import logit
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -365,7 +366,7 @@ class SourceSegmenter(
     def _start(self, module):
         """Begin at the prior of training: rare classes need not be unlearnt first."""
         tau = np.reshape(self.training_prior_, -1)
-        bias = np.log(tau) if self.mode_ == "multiclass" else np.log(tau) - np.log1p(-tau)
+        bias = np.log(tau) if self.mode_ == "multiclass" else logit(tau)
         start_at(module, torch.nn.Conv2d, bias)
 
     def _n_batch(self):

@@ -4,6 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from scipy.special import logit
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
@@ -24,8 +25,8 @@ from skastro.thresholds import POLICIES
 __all__ = ["ImageClassifier"]
 
 NETWORKS = {"pooled": PooledNet}
-# Pixels of a batch, and batches of an epoch, where the size of batches is not given.
-BATCH_PIXELS, MIN_BATCHES = 2**20, 16
+# Pixels of a batch where its size is not given.
+BATCH_PIXELS = 2**20
 # Numbers that a network holds for each pixel at inference, about.
 NUMBERS_PER_PIXEL = 24
 
@@ -333,7 +334,7 @@ class ImageClassifier(ImagePosterior, ClassifierMixin, NetEstimator):
             found[rows] = self._run(torch.from_numpy(self._scaled(images[rows])))
         blank = np.isnan(np.fmax.reduce(images.reshape(len(images), -1), axis=1))
         # nothing is known of them but the prior
-        found[blank] = np.log(self.training_prior_) - np.log1p(-self.training_prior_)
+        found[blank] = logit(self.training_prior_)
         return found
 
     def _run(self, z):
@@ -354,8 +355,7 @@ class ImageClassifier(ImagePosterior, ClassifierMixin, NetEstimator):
 
     def _start(self, module):
         """Begin at the prior of training."""
-        tau = self.training_prior_
-        start_at(module, torch.nn.Linear, [np.log(tau) - np.log1p(-tau)])
+        start_at(module, torch.nn.Linear, [logit(self.training_prior_)])
 
     def _n_batch(self):
         return self.n_batch_

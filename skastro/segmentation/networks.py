@@ -254,7 +254,11 @@ class UNet(BaseEstimator):
 
     def __call__(self, n_channels, n_outputs, image_shape=None):
         """Build the network."""
-        check_sizes(n_convolutions=self.n_convolutions, n_coarse=self.n_coarse)
+        if not len(self.widths):
+            raise ValueError(f"widths={self.widths!r}; expected at least one number of channels.")
+        check_sizes(
+            widths=min(self.widths), n_convolutions=self.n_convolutions, n_coarse=self.n_coarse
+        )
         return UNetModule(
             n_channels, n_outputs, widths=tuple(self.widths), n_convolutions=self.n_convolutions,
             n_coarse=self.n_coarse,

@@ -62,8 +62,6 @@ class PooledNetModule(nn.Module):
     Parameters
     ----------
     n_channels : int
-    image_shape : tuple (h, w)
-        Not used: any size will do, also after training.
     widths : sequence of int, default=(12, 24, 32, 48)
         Channels after each halving of the resolution.
     n_convolutions : int, default=2
@@ -87,7 +85,7 @@ class PooledNetModule(nn.Module):
     """
 
     def __init__(
-        self, n_channels, image_shape=None, *, widths=(12, 24, 32, 48), n_convolutions=2, n_top=8,
+        self, n_channels, *, widths=(12, 24, 32, 48), n_convolutions=2, n_top=8,
         n_hidden=32, n_shape=16, dropout=0.2,
     ):  # fmt: skip
         super().__init__()
@@ -102,8 +100,8 @@ class PooledNetModule(nn.Module):
             )
             for below, width in zip(widths[:-1], widths[1:], strict=True)
         )
-        # of the two coarsest levels: what is wide, and what is wider
         self.shape = shape_layers(n_channels, n_shape, dropout)
+        # of the two coarsest levels: what is wide, and what is wider
         n_pooled = 2 * sum(widths[-2:]) + 2 * n_shape
         self.joined = nn.Sequential(
             nn.LayerNorm(n_pooled), nn.Linear(n_pooled, n_hidden), nn.ReLU(inplace=True)
@@ -172,8 +170,7 @@ class PooledNet(BaseEstimator):
         check_sizes(**sizes)
         if len(self.widths) < 3:
             raise ValueError(f"widths={self.widths!r}; expected at least 3 numbers of channels.")
+        check_sizes(widths=min(self.widths))
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout!r}; expected from 0 to below 1.")
-        return PooledNetModule(
-            n_channels, image_shape, widths=tuple(self.widths), dropout=self.dropout, **sizes
-        )
+        return PooledNetModule(n_channels, widths=tuple(self.widths), dropout=self.dropout, **sizes)

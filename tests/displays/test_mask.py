@@ -137,7 +137,26 @@ def test_blank_and_constant_images():
     image = np.full((6, 6), np.nan)
     MaskDisplay.from_predictions(image, np.zeros((6, 6))).figure_.canvas.draw()
     image[:3] = 2.0
-    MaskDisplay.from_predictions(image, np.zeros((6, 6)), np.zeros((6, 6))).figure_.canvas.draw()
+    display = MaskDisplay.from_predictions(image, np.zeros((6, 6)), np.zeros((6, 6)))
+    display.figure_.canvas.draw()
+    picture = display.axes_["image"].images[0]
+    drawn = np.ma.filled(picture.get_array(), np.nan)
+    assert np.isnan(drawn[3:]).all() and (drawn[:3] == 2.0).all()
+    assert picture.norm.vmin < 2.0 < picture.norm.vmax
+
+
+def test_a_blank_pixel_leaves_its_block():
+    image = np.ones((600, 600))
+    image[10, 10] = np.nan
+    display = MaskDisplay.from_predictions(image, np.zeros(image.shape))
+    drawn = np.ma.filled(display.axes_["image"].images[0].get_array(), np.nan)
+    assert drawn.shape[0] <= 250 and np.isfinite(drawn).all()
+
+
+def test_made_without_hidden_pixels():
+    found = (PROBA > 0.5)[None]
+    display = MaskDisplay(image=IMAGE, proba=PROBA[None], decision=found, truth=TRUTH[None]).plot()
+    assert not display.hidden.any() and "not scored" not in legend(display)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,17 @@ def test_rare_classes(scale):
     assert legend(display)[0].startswith("hot pixel: ")
 
 
+def test_bins_in_which_all_are_positive_have_a_limit():
+    rng = np.random.default_rng(0)
+    p = np.concatenate([rng.beta(0.05, 20, 5000), np.full(400, 0.9999)])
+    y = np.concatenate([rng.random(5000) < p[:5000], np.ones(400, bool)])
+    display = ReliabilityDisplay.from_predictions(y, p, scale="logit")
+    marks = [
+        line for ax in display.axes_.values() for line in ax.lines if line.get_gid() == "limit"
+    ]
+    assert any(line.get_marker() == "^" for line in marks)
+
+
 def test_gaps_between_bins():
     p = np.repeat([0.05, 0.95], 50)
     display = ReliabilityDisplay.from_predictions(np.arange(100) % 2, p)

@@ -104,7 +104,7 @@ def test_estimators_share_axes():
         (Y, P, {"show": "a"}, "show='a'; expected"),
         (Y, P, {"show": []}, "show is empty"),
         (Y, P, {"at": 1.5}, "at=1.5; expected a false positive rate"),
-        (Y[:0], P[:0], {}, "."),
+        (Y[:0], P[:0], {}, r"proba has shape \(0, 2, 40, 40\); expected at least one"),
     ],
 )
 def test_bad_input(y, p, options, message):

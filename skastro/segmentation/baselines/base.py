@@ -14,7 +14,7 @@ from skastro.probabilities import check_probabilities
 from skastro.segmentation_metrics import make_pixel_scorer
 from skastro.validation import native
 
-__all__ = ["PixelClassifier", "check_masks"]
+__all__ = ["PixelClassifier", "blank_pixels", "check_masks"]
 
 
 def check_masks(Y, shape, ignore_index=255):
@@ -99,7 +99,7 @@ class PixelClassifier(ClassifierMixin, BaseEstimator):
         truth, used = check_masks(Y, (n, *size), self.ignore_index)
         self._several = np.ndim(Y) == 4
         self.labels_ = self._names(truth.shape[1])
-        used = used & ~_blank(images)[:, None]
+        used = used & ~blank_pixels(images)[:, None]
         counts = (used & truth).sum((0, 2, 3)), used.sum((0, 2, 3))
         for name, positives, total in zip(self.labels_, *counts, strict=True):
             if not 0 < positives < total:
@@ -137,7 +137,7 @@ class PixelClassifier(ClassifierMixin, BaseEstimator):
         out = np.empty((n, len(self.labels_), h, w), dtype=np.float32)
         for rows in row_blocks(n, 4 * self._planes * images[0].size):
             out[rows] = compute(images[rows])
-        blank = _blank(images)
+        blank = blank_pixels(images)
         if blank.any():
             for i, value in enumerate(np.ravel(blank_value)):
                 out[:, i][blank] = value
@@ -219,7 +219,7 @@ class PixelClassifier(ClassifierMixin, BaseEstimator):
             As `decision_function`.
         """
         proba = self.predict_proba(X)
-        blank = _blank(self._check(X))
+        blank = blank_pixels(self._check(X))
         return (proba > 0.5) & ~(blank[:, None] if self._several else blank)
 
     def score(self, X, Y):
@@ -246,6 +246,6 @@ class PixelClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _blank(images):
+def blank_pixels(images):
     """Where no channel is known."""
     return np.isnan(images).all(axis=1)

@@ -53,8 +53,8 @@ class CompressedPixelClassifier(SampledPixelClassifier):
     Attributes
     ----------
     labels_ : list of str
-    models_ : list of Pipeline
-        One a label.
+    models_ : list of tuple
+        Principal components and perceptron, one pair a label.
     scaling_ : str or None
         In force.
     training_prior_, prior_ : float or ndarray of shape (n_labels,)

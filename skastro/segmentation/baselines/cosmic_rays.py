@@ -91,7 +91,8 @@ class AstroscrappyClassifier(DetectionClassifier):
         known = np.ascontiguousarray(np.nan_to_num(image, nan=0.0))
         flagged, clean = module.detect_cosmics(
             known, inmask=blank, sigclip=self.threshold, sigfrac=self.neighbour_fraction,
-            objlim=self.contrast, gain=self.gain, readnoise=self.read_noise, satlevel=self.saturation,
+            objlim=self.contrast, gain=self.gain, readnoise=self.read_noise,
+            satlevel=self.gain * self.saturation,
         )  # fmt: skip
         # in electrons, at least one of noise
         noise = np.sqrt(np.maximum(self.gain * clean, 0.0) + max(self.read_noise, 1.0) ** 2)

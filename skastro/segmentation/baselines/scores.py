@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from skastro.probability_maps import make_map
-from skastro.segmentation.baselines.base import _blank
+from skastro.segmentation.baselines.base import blank_pixels
 from skastro.segmentation.baselines.sampling import SampledPixelClassifier
 from skastro.segmentation_metrics import pixel_scores
 
@@ -110,4 +110,4 @@ def one_channel(images, what):
     """The only channel of images, its blank pixels and all."""
     if images.shape[1] != 1:
         raise ValueError(f"X has {images.shape[1]} channels; expected 1 for {what}.")
-    return images[:, 0], _blank(images)
+    return images[:, 0], blank_pixels(images)
