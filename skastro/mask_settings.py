@@ -102,6 +102,15 @@ def numbers_of(model, name):
     return {label: float(value) for label, value in zip(model.labels_, values, strict=True)}
 
 
+def plain(value):
+    """A number, or a list of them, that JSON can hold: it has no infinity."""
+    import numpy as np
+
+    if value is None or np.ndim(value):
+        return None if value is None else [plain(one) for one in value]
+    return float(value) if np.isfinite(value) else str(value)
+
+
 def _label(text, model, option):
     """The class that a text means, in any case."""
     for label in model.labels_:

@@ -237,6 +237,34 @@ def test_prior_estimated_on_each_image(tmp_path):
     assert [h["PRIOR00"] for h in headers] == [one["prior"]["CR"] for one in found]
 
 
+def test_thresholds_are_those_of_the_estimated_prior(tmp_path):
+    rng = np.random.default_rng(0)
+    images = [
+        np.where(rng.random((80, 80)) < share, 140.0, 60.0).astype(np.float32)
+        for share in (0.3, 0.1)
+    ]
+    source = write(tmp_path / "a.fits", *images, np.stack(images))
+    summary = tmp_path / "s.json"
+    options = ["--prior", "estimate", "--threshold", "fdr:0.001", "--summary", summary]
+    assert mask(source, *options) == 0
+    record = json.loads(summary.read_text())
+    first, second, cube = record["files"][0]["images"]
+    model = FakeSegmenter().set_threshold("fdr", 0.001)
+    # the model is left as it was; each image has its own
+    assert record["thresholds"] == {"CR": 0.001, "HP": 0.001, "SAT": 0.001}
+    for i, found in enumerate((first, second), start=1):
+        model.set_prior(found["prior"])
+        header = fits.getheader(tmp_path / "a.mask.fits", i)
+        assert header["THRES00"] == found["threshold"]["CR"] == model.thresholds_[0] > 0.1
+        assert header["THRES03"] == 0.001 and header["THRLEV"] == 0.001
+        bits = read_bit_planes(tmp_path / "a.mask.fits")[i - 1].bits
+        np.testing.assert_array_equal(bits, model.bits(images[i - 1]))
+    # planes that disagree are in the summary only
+    header = fits.getheader(tmp_path / "a.mask.fits", 3)
+    assert "THRES00" not in header and "PRIOR00" not in header and header["THRES03"] == 0.001
+    assert cube["threshold"]["CR"] == [one["threshold"]["CR"] for one in (first, second)]
+
+
 def test_extensions_can_be_chosen(image, tmp_path, capsys):
     source = write(tmp_path / "a.fits", image, image, image)
     assert mask(source, "--hdu", "ccd1", "--hdu", "3") == 0
