@@ -219,7 +219,7 @@ class _Bar(contextlib.ExitStack):
             unit_scale=True,
             desc="pixels",
             leave=False,
-            disable=off or arguments.jobs > 1,
+            disable=off or min(arguments.jobs, n_files) > 1,
         )
         self.callback(self.files.close)
         self.callback(self.inner.close)

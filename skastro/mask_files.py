@@ -49,7 +49,8 @@ def mask_file(model, source, output, settings, progress=None):
     Returns
     -------
     images : list of dict
-        Of each image that was examined: extension, shape, pixels of each class and without data, priors and thresholds.
+        Of each image that was examined: extension, shape, pixels of each class and without data, priors and
+        thresholds.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def mask_file(model, source, output, settings, progress=None):
         extensions = stack.enter_context(open_images(source))
         examined = _choose(extensions, settings, source)
         temporary = stack.enter_context(replacing(output))
-        writer = _Masks(model, source, output.parent, settings, stack, progress)
+        writer = _Masks(model, output.parent, settings, stack, progress)
         file, later = FITSAppender(temporary), []
         for extension in extensions:
             if extension.kind in ("other", "empty"):
@@ -117,14 +118,14 @@ def _as_float16(proba):
 class _Masks:
     """Masks of the images of one file, in temporary files beside the one that is written."""
 
-    def __init__(self, model, source, folder, settings, stack, progress):
+    def __init__(self, model, folder, settings, stack, progress):
         self.model, self.settings, self.folder, self.stack = model, settings, folder, stack
         self.progress = progress or (lambda n_pixels: None)
         self.bits = {label: model.bits_[label] for label in settings.labels}
         self.nodata = model.nodata_bit_
         self.dtype = bits_dtype(model.bits_, self.nodata)
         self.stored = np.dtype(f">i{self.dtype.itemsize}")
-        self.source, self.images = source, []
+        self.images = []
 
     def write_masks(self, file, extension, examine):
         """Add the mask of an image to a file; returns what adds its probabilities."""
@@ -270,15 +271,13 @@ def _estimate(model, plane, settings):
     step = max(1, int(np.ceil(np.sqrt(plane.shape[0] * plane.shape[1] / SAMPLE))))
     before = numbers_of(model, "prior_")
     found = []
-    for rows, columns, proba in model.predict_tiles(
-        plane, tile_size=settings.tile, what=("proba",)
-    ):
+    tiles = model.predict_tiles(plane, tile_size=settings.tile, what=("proba", "bits"))
+    for rows, columns, proba, bits in tiles:
         # the same pixels whatever the tiles
-        known = np.isfinite(plane[rows, columns])[
-            -rows.start % step :: step, -columns.start % step :: step
-        ]
-        sample = proba[:, -rows.start % step :: step, -columns.start % step :: step]
-        found.append(sample[:, known])
+        sample = slice(-rows.start % step, None, step), slice(-columns.start % step, None, step)
+        known = bits[sample] & bits.dtype.type(model.nodata_bit_) == 0
+        # of a single label, an array without an axis for it
+        found.append(proba.reshape(-1, *bits.shape)[:, *sample][:, known])
     found = np.concatenate(found, axis=1)
     priors = {}
     for label in settings.estimate if found.shape[1] else ():

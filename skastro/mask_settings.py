@@ -3,15 +3,12 @@
 import hashlib
 from typing import NamedTuple
 
+from skastro.datasets.contaminant_classes import CONTAMINANTS
+
 __all__ = ["MaskSettings", "configure", "describe_classes", "load_model", "weights_digest"]
 
 DEFAULT_MODEL = "contaminants"
-MEANINGS = {
-    "CR": "cosmic ray", "HCL": "hot column or line", "DCL": "dead column, line or clump", "HP": "hot pixel",
-    "DP": "dead pixel", "P": "persistence", "TRL": "trail", "FR": "fringes", "NEB": "nebulosity",
-    "SAT": "saturated pixel", "SP": "diffraction spike", "OV": "overscanned line", "BBG": "bright background",
-    "BR": "badly read line",
-}  # fmt: skip
+MEANINGS = {label: one.name for label, one in CONTAMINANTS.items()}
 NEEDED = ("predict_tiles", "set_prior", "set_threshold", "labels_", "bits_", "nodata_bit_")
 
 
@@ -62,7 +59,8 @@ def load_model(path=None):
     Raises
     ------
     ValueError
-        The file is no estimator, or one that finds nothing in images.
+        The file is no estimator, one that finds nothing in images, one without numbers for its prior or bits
+        for its classes.
     OSError
         The file cannot be read.
     """
@@ -80,6 +78,16 @@ def load_model(path=None):
         raise ValueError(
             f"--model {path} is a {type(model).__name__}, without {lost[0]}; expected a fitted "
             "SourceSegmenter."
+        )
+    if isinstance(model.prior_, str):
+        raise ValueError(
+            f"--model {path} has prior {model.prior_!r}; expected numbers, which set_prior sets, and "
+            "--prior estimate for each image."
+        )
+    if not all(model.bits_.values()):
+        raise ValueError(
+            f"--model {path} has exclusive classes (bits {list(model.bits_.values())}); expected a bit for "
+            "each class, of mode='multilabel' or 'binary'."
         )
     return model
 
