@@ -153,7 +153,7 @@ def add_map_options(parser, hdu_of):
     )
 
 
-def check_output(path, overwrite):
+def check_output(path, overwrite, *, packed=False, options="--overwrite", folder=True):
     """Check, before any work, that a FITS file can be written.
 
     Parameters
@@ -161,11 +161,17 @@ def check_output(path, overwrite):
     path : Path
     overwrite : bool
         Whether a file that is there may be replaced.
+    packed : bool, default=False
+        Whether ``.fz`` is allowed.
+    options : str, default="--overwrite"
+        What allows a file that is there, in the error.
+    folder : bool, default=True
+        Whether the folder must be there.
 
     Raises
     ------
     ValueError
-        The name is not that of an uncompressed FITS file.
+        The name is not that of a FITS file, uncompressed unless `packed`.
     OSError
         The file exists, or its folder cannot be written to.
 
@@ -178,13 +184,16 @@ def check_output(path, overwrite):
         ...
     ValueError: cube.txt has no name of an uncompressed FITS file; expected .fits.
     """
-    if path.suffix.lower() not in (".fits", ".fit", ".fts"):
-        raise ValueError(f"{path} has no name of an uncompressed FITS file; expected .fits.")
-    if os.path.lexists(path) and not overwrite:
-        raise FileExistsError(f"{path} exists; expected a new file, or --overwrite.")
+    if path.suffix.lower() not in (".fits", ".fit", ".fts", *([".fz"] if packed else [])):
+        kind, names = (
+            ("a FITS", ".fits or .fits.fz") if packed else ("an uncompressed FITS", ".fits")
+        )
+        raise ValueError(f"{path} has no name of {kind} file; expected {names}.")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; expected a file.")
-    if not os.access(path.parent, os.W_OK):
+    if os.path.lexists(path) and not overwrite:
+        raise FileExistsError(f"{path} exists; expected a new file, or {options}.")
+    if folder and not os.access(path.parent, os.W_OK):
         raise PermissionError(f"{path.parent} is no folder that can be written to.")
 
 

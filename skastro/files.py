@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["replacing", "reserve"]
+__all__ = ["replacing", "reserve", "write_at"]
 
 
 @contextlib.contextmanager
@@ -86,3 +86,39 @@ def reserve(file, size):
             # others say that this file system cannot reserve
             if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
                 raise
+
+
+def write_at(file, content, offset):
+    """Write all of some bytes at a place of a file.
+
+    Not through a memory map: where the disk is full, that kills the process.
+
+    Parameters
+    ----------
+    file : file
+        Open for writing, without a buffer: it may take a part of the bytes at a time.
+    content : bytes or C-contiguous ndarray
+    offset : int
+        In bytes.
+
+    Raises
+    ------
+    OSError
+        The disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skastro.files import write_at
+    >>> with tempfile.TemporaryFile(buffering=0) as file:
+    ...     write_at(file, b"sky", 2)
+    ...     _ = file.seek(0)
+    ...     file.read()
+    b'\\x00\\x00sky'
+    """
+    file.seek(offset)
+    content = memoryview(content)
+    # what is empty cannot be cast
+    content = content.cast("B") if content.nbytes else b""
+    while content:
+        content = content[file.write(content) :]

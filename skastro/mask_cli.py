@@ -219,7 +219,7 @@ class _Bar(contextlib.ExitStack):
             unit_scale=True,
             desc="pixels",
             leave=False,
-            disable=off or arguments.jobs > 1,
+            disable=off or min(arguments.jobs, n_files) > 1,
         )
         self.callback(self.files.close)
         self.callback(self.inner.close)
@@ -241,7 +241,7 @@ class _Bar(contextlib.ExitStack):
 def _write_summary(path, records, model, settings):
     import skastro
     from skastro.files import replacing
-    from skastro.mask_settings import numbers_of
+    from skastro.mask_settings import numbers_of, plain
 
     policy, level = model.threshold_policy_
     thresholds = numbers_of(model, "thresholds_")
@@ -251,9 +251,9 @@ def _write_summary(path, records, model, settings):
         "model": settings.model_name,
         "weights_sha256": settings.digest,
         "classes": {label: int(model.bits_[label]) for label in settings.labels},
-        # JSON has no infinity
-        "thresholds": {label: _plain(thresholds[label]) for label in settings.labels},
-        "policy": [str(policy), _plain(level)],
+        # of the model: each image has those that were used
+        "thresholds": {label: plain(thresholds[label]) for label in settings.labels},
+        "policy": [str(policy), plain(level)],
         "dilate": settings.dilations,
         "n_done": states.count("done"),
         "n_failed": states.count("failed"),
@@ -262,12 +262,3 @@ def _write_summary(path, records, model, settings):
     }
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
-
-
-def _plain(value):
-    """A number, or a list of them, that JSON can hold."""
-    import numpy as np
-
-    if value is None or np.ndim(value):
-        return None if value is None else [_plain(one) for one in value]
-    return float(value) if np.isfinite(value) else str(value)

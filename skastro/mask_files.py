@@ -20,7 +20,7 @@ from skastro.io.bit_planes import (
 from skastro.io.fits_append import FITSAppender
 from skastro.io.fits_images import open_images
 from skastro.io.plane_store import PlaneStore
-from skastro.mask_settings import MEANINGS, numbers_of
+from skastro.mask_settings import MEANINGS, numbers_of, plain
 
 __all__ = ["mask_file"]
 
@@ -49,7 +49,8 @@ def mask_file(model, source, output, settings, progress=None):
     Returns
     -------
     images : list of dict
-        Of each image that was examined: extension, shape, pixels of each class and without data, priors.
+        Of each image that was examined: extension, shape, pixels of each class and without data, priors and
+        thresholds.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def mask_file(model, source, output, settings, progress=None):
         extensions = stack.enter_context(open_images(source))
         examined = _choose(extensions, settings, source)
         temporary = stack.enter_context(replacing(output))
-        writer = _Masks(model, source, output.parent, settings, stack, progress)
+        writer = _Masks(model, output.parent, settings, stack, progress)
         file, later = FITSAppender(temporary), []
         for extension in extensions:
             if extension.kind in ("other", "empty"):
@@ -117,14 +118,14 @@ def _as_float16(proba):
 class _Masks:
     """Masks of the images of one file, in temporary files beside the one that is written."""
 
-    def __init__(self, model, source, folder, settings, stack, progress):
+    def __init__(self, model, folder, settings, stack, progress):
         self.model, self.settings, self.folder, self.stack = model, settings, folder, stack
         self.progress = progress or (lambda n_pixels: None)
         self.bits = {label: model.bits_[label] for label in settings.labels}
         self.nodata = model.nodata_bit_
         self.dtype = bits_dtype(model.bits_, self.nodata)
         self.stored = np.dtype(f">i{self.dtype.itemsize}")
-        self.source, self.images = source, []
+        self.images = []
 
     def write_masks(self, file, extension, examine):
         """Add the mask of an image to a file; returns what adds its probabilities."""
@@ -132,7 +133,7 @@ class _Masks:
         shape = (extension.n_planes if extension.kind == "image" else 1, *extension.shape[-2:])
         shape = shape if len(shape) == 3 else (1, *shape)
         planes = range(shape[0])
-        priors, proba = [], None
+        used, proba = [], None
         if examine and settings.proba:
             # at the end of the file: kept until then
             proba = PlaneStore((len(settings.labels) * shape[0], *shape[1:]), ">f4", self.folder)
@@ -140,11 +141,11 @@ class _Masks:
         with contextlib.ExitStack() as stack:
             store = stack.enter_context(PlaneStore(shape, self.stored, self.folder))
             if examine:
-                priors = [self._examine(extension, i, store, proba) for i in planes]
-                store = self._finish(store, extension, priors, stack)
+                used = [self._examine(extension, i, store, proba) for i in planes]
+                store = self._finish(store, extension, used, stack)
             else:
                 self._fill(store)
-            cards = self._cards(examine, priors)
+            cards = self._cards(examine, used)
             kind = ("MASKTYPE", "BITS", "one bit for each class")
             header = mask_header(extension.header, [kind, *cards])
             file.planes(
@@ -171,7 +172,7 @@ class _Masks:
         return header
 
     def _examine(self, extension, number, store, proba):
-        """Write the bits of a plane; returns the priors that they were found with."""
+        """Write the bits of a plane; returns the priors and thresholds that they were found with."""
         settings, model = self.settings, self.model
         plane = extension.plane(number)
         before = numbers_of(model, "prior_")
@@ -181,7 +182,8 @@ class _Masks:
         try:
             if settings.estimate:
                 model.set_prior(_estimate(model, plane, settings))
-            priors = numbers_of(model, "prior_")
+            # a policy may have found other thresholds with the estimated prior
+            used = numbers_of(model, "prior_"), numbers_of(model, "thresholds_")
             tiles = model.predict_tiles(plane, tile_size=settings.tile, what=what)
             for rows, columns, bits, *others in tiles:
                 stored = to_stored(bits.astype(self.dtype, copy=False) & kept)
@@ -195,7 +197,7 @@ class _Masks:
         finally:
             if settings.estimate:
                 model.set_prior(before)
-        return priors
+        return used
 
     def _fill(self, store):
         value = to_stored(np.array([self.nodata], self.dtype))
@@ -205,7 +207,7 @@ class _Masks:
                 tile = np.broadcast_to(value, (rows.stop - rows.start, width))
                 store.write(plane, rows, slice(0, width), tile)
 
-    def _finish(self, store, extension, priors, stack):
+    def _finish(self, store, extension, used, stack):
         """Dilate, and count the pixels of each class."""
         radii = {self.bits[label]: radius for label, radius in self.settings.dilations.items()}
         halo = max(radii.values(), default=0)
@@ -224,27 +226,31 @@ class _Masks:
                     grown.write(plane, rows, slice(0, width), to_stored(bits))
                 for label, bit in (*self.bits.items(), ("NODATA", self.nodata)):
                     counts[label] += int(np.count_nonzero(bits & self.dtype.type(bit)))
-        prior = {label: [one[label] for one in priors] for label in self.settings.labels}
-        self.images.append(
-            {
-                "extension": extension.label, "shape": list(extension.shape), "pixels": counts,
-                "prior": {label: p if len(p) > 1 else p[0] for label, p in prior.items()},
+        record = {"extension": extension.label, "shape": list(extension.shape), "pixels": counts}
+        for key, planes in zip(("prior", "threshold"), zip(*used, strict=True), strict=True):
+            values = {
+                label: [plain(one[label]) for one in planes] for label in self.settings.labels
             }
-        )  # fmt: skip
+            record[key] = {label: v if len(v) > 1 else v[0] for label, v in values.items()}
+        self.images.append(record)
         return grown
 
-    def _cards(self, examined, priors):
+    def _cards(self, examined, used):
         """What is said of the model, and how its bits were found."""
         settings, model = self.settings, self.model
-        thresholds = numbers_of(model, "thresholds_")
         # of planes that have each their own: the summary has them
-        same = {label for label in settings.labels if len({one[label] for one in priors}) == 1}
+        priors, thresholds = (
+            {
+                label: planes[0][label]
+                for label in settings.labels
+                if len({one[label] for one in planes}) == 1
+            }
+            for planes in (zip(*used, strict=True) if used else ((), ()))
+        )
         policy, level = model.threshold_policy_
         cards = [("MASKDONE", examined, "whether the image was examined")]
         cards += bit_cards(
-            self.bits, self.nodata, meanings=MEANINGS,
-            priors={label: priors[0][label] for label in same},
-            thresholds={label: thresholds[label] for label in settings.labels if examined},
+            self.bits, self.nodata, meanings=MEANINGS, priors=priors, thresholds=thresholds,
             dilations=settings.dilations,
         )  # fmt: skip
         cards.append(("THRPOL", str(policy), "policy of the thresholds"))
@@ -265,15 +271,13 @@ def _estimate(model, plane, settings):
     step = max(1, int(np.ceil(np.sqrt(plane.shape[0] * plane.shape[1] / SAMPLE))))
     before = numbers_of(model, "prior_")
     found = []
-    for rows, columns, proba in model.predict_tiles(
-        plane, tile_size=settings.tile, what=("proba",)
-    ):
+    tiles = model.predict_tiles(plane, tile_size=settings.tile, what=("proba", "bits"))
+    for rows, columns, proba, bits in tiles:
         # the same pixels whatever the tiles
-        known = np.isfinite(plane[rows, columns])[
-            -rows.start % step :: step, -columns.start % step :: step
-        ]
-        sample = proba[:, -rows.start % step :: step, -columns.start % step :: step]
-        found.append(sample[:, known])
+        sample = slice(-rows.start % step, None, step), slice(-columns.start % step, None, step)
+        known = bits[sample] & bits.dtype.type(model.nodata_bit_) == 0
+        # of a single label, an array without an axis for it
+        found.append(proba.reshape(-1, *bits.shape)[:, *sample][:, known])
     found = np.concatenate(found, axis=1)
     priors = {}
     for label in settings.estimate if found.shape[1] else ():

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from skastro.arguments import check_output
+
 __all__ = ["Job", "find_inputs", "plan_jobs"]
 
 # endings of FITS files, the longest first
@@ -32,14 +34,14 @@ def _ending(name):
     return name[len(name) - len(found) :]
 
 
-def _read_list(path, stdin):
+def _read_list(path):
     """Paths of a list, one a line; empty lines and those that begin with # are left out."""
-    text = (stdin or sys.stdin).read() if str(path) == "-" else Path(path).read_text()
+    text = sys.stdin.read() if str(path) == "-" else Path(path).read_text()
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def find_inputs(given, lists=(), *, suffix=".mask.fits", stdin=None):
+def find_inputs(given, lists=(), *, suffix=".mask.fits"):
     """Files, folders, patterns and lists to a list of files.
 
     Parameters
@@ -51,8 +53,6 @@ def find_inputs(given, lists=(), *, suffix=".mask.fits", stdin=None):
         Files with a path or pattern a line, or ``-``.
     suffix : str, default=".mask.fits"
         Ending of masks, which folders and patterns leave out.
-    stdin : file, optional
-        None: that of the process.
 
     Returns
     -------
@@ -73,14 +73,12 @@ def find_inputs(given, lists=(), *, suffix=".mask.fits", stdin=None):
     ['a.fits', 'b.fits.fz']
     """
     entries = [
-        line
-        for one in given
-        for line in (_read_list("-", stdin) if str(one) == "-" else [str(one)])
+        line for one in given for line in (_read_list("-") if str(one) == "-" else [str(one)])
     ]
     for one in lists:
-        entries += _read_list(one, stdin)
+        entries += _read_list(one)
     # a mask may have been compressed, whatever the suffix of this run
-    endings = {suffix, suffix.removesuffix(".fz"), suffix + ".fz"}
+    endings = {suffix, suffix.removesuffix(".fz"), suffix + ".fz"} - {""}
     found = []
     for entry in entries:
         path = Path(entry)
@@ -145,28 +143,19 @@ def plan_jobs(paths, *, output=None, folder=None, suffix=".mask.fits", replace=F
     taken = {}
     for path in paths:
         target = output or (folder or path.parent) / _output_name(path.name, suffix)
-        if _ending(target.name).lower() not in (".fits", ".fit", ".fts", ".fits.fz", ".fz"):
-            raise ValueError(f"{target} has no name of a FITS file; expected .fits or .fits.fz.")
         place = _place(target)
         if place in sources:
             raise ValueError(f"{target} is a file to read; expected another to write.")
         if place in taken:
             raise ValueError(f"{target} is the mask of {taken[place]} and of {path}; expected one.")
         taken[place] = path
-        exists = os.path.lexists(target)
-        if target.is_dir():
-            raise IsADirectoryError(f"{target} is a folder; expected a file.")
-        if exists and resume:
-            skipped.append(Job(path, target))
-            continue
-        if exists and not replace:
-            raise FileExistsError(
-                f"{target} exists; expected a new file, or --overwrite or --resume."
-            )
-        # the folder of an input that does not exist is reported with that input
-        if (target.parent.exists() or output) and not os.access(target.parent, os.W_OK):
-            raise PermissionError(f"{target.parent} is no folder that can be written to.")
-        jobs.append(Job(path, target))
+        skip = resume and os.path.lexists(target)
+        check_output(
+            target, replace or skip, packed=True, options="--overwrite or --resume",
+            # that of an input that does not exist is reported with that input
+            folder=not skip and (output is not None or target.parent.exists()),
+        )  # fmt: skip
+        (skipped if skip else jobs).append(Job(path, target))
     return jobs, skipped
 
 

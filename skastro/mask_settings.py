@@ -3,15 +3,12 @@
 import hashlib
 from typing import NamedTuple
 
+from skastro.datasets.contaminant_classes import CONTAMINANTS
+
 __all__ = ["MaskSettings", "configure", "describe_classes", "load_model", "weights_digest"]
 
 DEFAULT_MODEL = "contaminants"
-MEANINGS = {
-    "CR": "cosmic ray", "HCL": "hot column or line", "DCL": "dead column, line or clump", "HP": "hot pixel",
-    "DP": "dead pixel", "P": "persistence", "TRL": "trail", "FR": "fringes", "NEB": "nebulosity",
-    "SAT": "saturated pixel", "SP": "diffraction spike", "OV": "overscanned line", "BBG": "bright background",
-    "BR": "badly read line",
-}  # fmt: skip
+MEANINGS = {label: one.name for label, one in CONTAMINANTS.items()}
 NEEDED = ("predict_tiles", "set_prior", "set_threshold", "labels_", "bits_", "nodata_bit_")
 
 
@@ -62,7 +59,8 @@ def load_model(path=None):
     Raises
     ------
     ValueError
-        The file is no estimator, or one that finds nothing in images.
+        The file is no estimator, one that finds nothing in images, one without numbers for its prior or bits
+        for its classes.
     OSError
         The file cannot be read.
     """
@@ -80,6 +78,16 @@ def load_model(path=None):
         raise ValueError(
             f"--model {path} is a {type(model).__name__}, without {lost[0]}; expected a fitted "
             "SourceSegmenter."
+        )
+    if isinstance(model.prior_, str):
+        raise ValueError(
+            f"--model {path} has prior {model.prior_!r}; expected numbers, which set_prior sets, and "
+            "--prior estimate for each image."
+        )
+    if not all(model.bits_.values()):
+        raise ValueError(
+            f"--model {path} has exclusive classes (bits {list(model.bits_.values())}); expected a bit for "
+            "each class, of mode='multilabel' or 'binary'."
         )
     return model
 
@@ -100,6 +108,15 @@ def numbers_of(model, name):
 
     values = np.broadcast_to(np.asarray(getattr(model, name), float), (len(model.labels_),))
     return {label: float(value) for label, value in zip(model.labels_, values, strict=True)}
+
+
+def plain(value):
+    """A number, or a list of them, that JSON can hold: it has no infinity."""
+    import numpy as np
+
+    if value is None or np.ndim(value):
+        return None if value is None else [plain(one) for one in value]
+    return float(value) if np.isfinite(value) else str(value)
 
 
 def _label(text, model, option):

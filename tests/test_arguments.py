@@ -53,6 +53,13 @@ def test_outputs_are_checked_before_any_work(tmp_path):
     with pytest.raises(FileExistsError, match="expected a new file, or --overwrite"):
         check_output(new, overwrite=False)
     check_output(new, overwrite=True)
+    # of a command that compresses, and says itself what allows an old file
+    check_output(tmp_path / "new.fits.fz", overwrite=False, packed=True)
+    check_output(tmp_path / "nowhere" / "new.fits", overwrite=False, folder=False)
+    with pytest.raises(ValueError, match="has no name of a FITS file; expected .fits or .fits.fz"):
+        check_output(tmp_path / "new.fits.gz", overwrite=False, packed=True)
+    with pytest.raises(FileExistsError, match="or --overwrite or --resume"):
+        check_output(new, overwrite=False, options="--overwrite or --resume")
     # a link that leads nowhere would be replaced too
     link = tmp_path / "link.fits"
     link.symlink_to(tmp_path / "gone.fits")

@@ -4,9 +4,10 @@ import errno
 import os
 import stat
 
+import numpy as np
 import pytest
 
-from skastro.files import replacing, reserve
+from skastro.files import replacing, reserve, write_at
 
 
 def test_the_file_is_replaced_when_all_is_written(tmp_path):
@@ -56,3 +57,22 @@ def test_a_full_disk_says_so_at_once(tmp_path, monkeypatch):
         monkeypatch.setattr(os, "posix_fallocate", fails(errno.ENOSPC))
         with pytest.raises(OSError, match="no"):
             reserve(file, 7000)
+
+
+def test_all_bytes_are_written_where_they_belong(tmp_path):
+    class Slow:
+        """A file that takes three bytes at a time."""
+
+        def __init__(self, file):
+            self.seek, self.file = file.seek, file
+
+        def write(self, content):
+            return self.file.write(content[:3])
+
+    values = np.arange(6, dtype=">i2").reshape(2, 3)
+    with open(tmp_path / "a", "wb", buffering=0) as file:
+        reserve(file, 20)
+        write_at(Slow(file), values, 4)
+        write_at(Slow(file), b"end", 17)
+        write_at(Slow(file), values[:0], 0)
+    assert (tmp_path / "a").read_bytes() == b"\0" * 4 + values.tobytes() + b"\0end"

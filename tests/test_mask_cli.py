@@ -109,6 +109,8 @@ def test_lists_folders_and_patterns(image, tmp_path, monkeypatch, capsys):
     for arguments in ([], ["--list", os.devnull]):
         assert mask(*arguments) == 2
         assert "FILE is missing" in one_line(capsys)
+    assert mask(data, "--suffix", ".fz") == 0
+    (data / "a.fz").unlink(), (data / "b.fz").unlink()
     assert mask(data / "*.fz") == 2
     assert "holds no FITS file" in one_line(capsys)
     assert mask("--list", tmp_path / "none.txt") == 1
@@ -256,6 +258,23 @@ def test_models_that_are_none(path, tmp_path, monkeypatch, capsys):
     assert "is a LinearRegression, without predict_tiles; expected a fitted" in one_line(capsys)
 
 
+@pytest.mark.parametrize("options", [[], ["--list-classes"]])
+def test_models_without_numbers_or_bits(options, path, tmp_path, monkeypatch, capsys):
+    no_work(monkeypatch)
+    file = tmp_path / "m.skops"
+    file.write_text("as if saved")
+    model = FakeSegmenter()
+    monkeypatch.setattr("skastro.io.load", lambda path: model)
+    model.prior_ = "em"
+    assert mask(path, "--model", file, *options) == 2
+    assert f"--model {file} has prior 'em'; expected numbers" in one_line(capsys)
+    model = FakeSegmenter()
+    model.bits_ = {"SKY": 0, "CR": 1, "HP": 2}
+    model.thresholds_ = np.full(3, np.nan)
+    assert mask(path, "--model", file, *options) == 2
+    assert "has exclusive classes (bits [0, 1, 2]); expected a bit for each" in one_line(capsys)
+
+
 def test_classes_are_listed(capsys):
     assert mask("--list-classes", "--prior", "cr=0.02") == 0
     lines = capsys.readouterr().out.splitlines()
@@ -264,8 +283,9 @@ def test_classes_are_listed(capsys):
     assert lines[-1].split()[:2] == ["NODATA", "32768"] and len(lines) == 5
 
 
-def test_progress_is_on_the_error_stream(path, capsys):
-    assert mask(path, quiet=False) == 0
+@pytest.mark.parametrize("options", [[], ["--jobs", "4"]])
+def test_progress_is_on_the_error_stream(options, path, capsys):
+    assert mask(path, *options, quiet=False) == 0
     out, err = capsys.readouterr()
     assert out.startswith("wrote") and "pixel" in err
     assert mask(path, "--overwrite") == 0

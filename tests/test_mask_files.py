@@ -14,6 +14,8 @@ from scipy.special import expit, logit
 
 from skastro import mask_files, mask_settings
 from skastro.io import read_bit_planes
+from skastro.io.fits_images import Plane
+from skastro.segmentation import SourceSegmenter, UNet
 
 IMAGES = Path(os.environ.get("SKASTRO_DATA", ""), "images")
 
@@ -235,6 +237,101 @@ def test_prior_estimated_on_each_image(tmp_path):
         assert abs(record["prior"]["CR"] - share) < 0.03
     headers = [fits.getheader(tmp_path / "a.mask.fits", i) for i in (1, 2)]
     assert [h["PRIOR00"] for h in headers] == [one["prior"]["CR"] for one in found]
+
+
+def test_thresholds_are_those_of_the_estimated_prior(tmp_path):
+    rng = np.random.default_rng(0)
+    images = [
+        np.where(rng.random((80, 80)) < share, 140.0, 60.0).astype(np.float32)
+        for share in (0.3, 0.1)
+    ]
+    source = write(tmp_path / "a.fits", *images, np.stack(images))
+    summary = tmp_path / "s.json"
+    options = ["--prior", "estimate", "--threshold", "fdr:0.001", "--summary", summary]
+    assert mask(source, *options) == 0
+    record = json.loads(summary.read_text())
+    first, second, cube = record["files"][0]["images"]
+    model = FakeSegmenter().set_threshold("fdr", 0.001)
+    # the model is left as it was; each image has its own
+    assert record["thresholds"] == {"CR": 0.001, "HP": 0.001, "SAT": 0.001}
+    for i, found in enumerate((first, second), start=1):
+        model.set_prior(found["prior"])
+        header = fits.getheader(tmp_path / "a.mask.fits", i)
+        assert header["THRES00"] == found["threshold"]["CR"] == model.thresholds_[0] > 0.1
+        assert header["THRES03"] == 0.001 and header["THRLEV"] == 0.001
+        bits = read_bit_planes(tmp_path / "a.mask.fits")[i - 1].bits
+        np.testing.assert_array_equal(bits, model.bits(images[i - 1]))
+    # planes that disagree are in the summary only
+    header = fits.getheader(tmp_path / "a.mask.fits", 3)
+    assert "THRES00" not in header and "PRIOR00" not in header and header["THRES03"] == 0.001
+    assert cube["threshold"]["CR"] == [one["threshold"]["CR"] for one in (first, second)]
+
+
+def test_an_estimate_reads_each_tile_twice_at_most(image, path, monkeypatch):
+    asked, getitem = [], Plane.__getitem__
+
+    def counted(self, key):
+        asked.append(key)
+        return getitem(self, key)
+
+    monkeypatch.setattr(Plane, "__getitem__", counted)
+    assert mask(path, "--tile", 20) == 0
+    once = len(asked)
+    assert mask(path, "--tile", 20, "--prior", "estimate", "--overwrite") == 0
+    assert once >= 6 and len(asked) == 3 * once
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Segmenters of one label and of two, as they come from `fit`, and an image."""
+    rng = np.random.default_rng(0)
+    images = rng.normal(100.0, 5.0, (20, 32, 32)).astype(np.float32)
+    masks = (rng.random(images.shape) < 0.05) * 1 + (rng.random(images.shape) < 0.05) * 4
+    images += 60.0 * (masks & 1) - 15.0 * (masks & 4)
+    models = [
+        SourceSegmenter(
+            UNet(widths=(4, 6)), labels=bits, mode=mode, max_epochs=1, lr=0.02, batch_size=2,
+            random_state=0,
+        ).fit(images, (masks & sum(bits.values())).astype(np.uint16))
+        for bits, mode in (({"HP": 1}, "binary"), ({"HP": 1, "DP": 4}, "multilabel"))
+    ]  # fmt: skip
+    # 128 x 160
+    large = np.block([list(images[i : i + 5]) for i in range(0, 20, 5)])
+    large[40:43, 20] = np.nan
+    return models, large
+
+
+@pytest.mark.parametrize("n_labels", [1, 2])
+def test_a_trained_segmenter_gives_its_own_bits(trained, n_labels, tmp_path):
+    model, image = trained[0][n_labels - 1], trained[1]
+    source = write(tmp_path / "a.fits", image)
+    levels = []
+    for proba in model.predict_proba(image[None]).reshape(n_labels, -1):
+        # a tenth or so is found, and none so close to the threshold that rounding decides
+        some = np.sort(proba)[-3000:-1000]
+        gap = np.diff(some).argmax()
+        levels.append(float(some[gap : gap + 2].mean()))
+    model.set_threshold("fixed", levels)
+    halo = model._tile_size(None)[1]
+    expected = model.predict_bits(image[None])[0]
+    for bit in model.bits_.values():
+        assert 700 < np.count_nonzero(expected & bit) < 3300
+    assert np.count_nonzero(expected & model.nodata_bit_) == 3
+    for tile in (16, 24):
+        # no tile sees the whole image, whatever its halo
+        assert tile + 2 * halo < min(image.shape)
+        settings = mask_settings.configure(model)._replace(tile=tile)
+        mask_files.mask_file(model, source, tmp_path / "out.fits", settings)
+        np.testing.assert_array_equal(one(tmp_path / "out.fits").bits, expected)
+    before = np.copy(model.prior_)
+    settings = mask_settings.configure(model, priors=["estimate"])
+    (record,) = mask_files.mask_file(model, source, tmp_path / "out.fits", settings)
+    assert set(record["prior"]) == set(model.labels_) and np.array_equal(model.prior_, before)
+    model.set_prior(record["prior"])
+    np.testing.assert_array_equal(
+        one(tmp_path / "out.fits").bits, model.predict_bits(image[None])[0]
+    )
+    model.set_prior(before)
 
 
 def test_extensions_can_be_chosen(image, tmp_path, capsys):

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from astropy.io import fits
 
-from skastro.io.fits_sources import DAMAGE
+from skastro.io.fits_sources import DAMAGE, first_line, read_scaling
 from skastro.io.headers import mend_header
+from skastro.io.sources import Scaling
 
 __all__ = ["Extension", "Plane", "open_images"]
 
@@ -26,7 +27,7 @@ class Plane:
         Of two slices of step 1; returns the stored numbers.
     shape : tuple of two ints
     stored : dtype
-    scaling : tuple of float, float, int or None
+    scaling : Scaling
         BSCALE, BZERO and BLANK.
 
     Attributes
@@ -157,15 +158,12 @@ class Extension(NamedTuple):
         plane : Plane
         """
         header = self.hdu.header
-        bitpix = header["BITPIX"]
-        stored = np.dtype(fits.BITPIX2DTYPE[bitpix])
-        blank = header.get("BLANK") if bitpix > 0 else None
-        scaling = header.get("BSCALE", 1), header.get("BZERO", 0), blank
-        make = _compressed if isinstance(self.hdu, fits.CompImageHDU) else _raw
-        if isinstance(self.hdu, fits.CompImageHDU) and bitpix < 0:
-            # BSCALE is not of floats that were made integers, whose scales are in the table
-            scaling = (1, 0, None)
-        return Plane(make(self, number), self.shape[-2:], stored, scaling)
+        stored = np.dtype(fits.BITPIX2DTYPE[header["BITPIX"]])
+        compressed = isinstance(self.hdu, fits.CompImageHDU)
+        # BSCALE is not of floats that were made integers, whose scales are in the table
+        scaling = None if compressed and stored.kind == "f" else read_scaling(header)
+        make = _compressed if compressed else _raw
+        return Plane(make(self, number), self.shape[-2:], stored, scaling or Scaling(1, 0, None))
 
 
 def _raw(extension, number):
@@ -265,8 +263,9 @@ def open_images(path):
                     Extension(i, hdu, *_kind(hdu), path, plain) for i, hdu in enumerate(hdus)
                 ]
             except DAMAGE as error:
-                first = (str(error).splitlines() or [type(error).__name__])[0]
-                raise ValueError(f"{path} is not a FITS file, or is cut short: {first}") from error
+                raise ValueError(
+                    f"{path} is not a FITS file, or is cut short: {first_line(error)}"
+                ) from error
         if any("Error validating header" in str(one.message) for one in caught):
             raise ValueError(
                 f"{path} is damaged after HDU {n_hdus - 1}; expected a header or the end of the file."

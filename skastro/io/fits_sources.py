@@ -21,7 +21,15 @@ from skastro.io.headers import (
 )
 from skastro.io.sources import Scaling, Source
 
-__all__ = ["FileSource", "HDUListSource", "HDUSource", "is_hdu", "open_file"]
+__all__ = [
+    "FileSource",
+    "HDUListSource",
+    "HDUSource",
+    "first_line",
+    "is_hdu",
+    "open_file",
+    "read_scaling",
+]
 
 IMAGES = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
 DAMAGE = (OSError, EOFError, zlib.error, ValueError, TypeError, VerifyError)
@@ -61,7 +69,7 @@ def _choose(hdus, hdu, name):
     return flat
 
 
-def _scaling(header):
+def read_scaling(header):
     """How stored numbers stand for values; None where they are the values."""
     scale, zero = header.get("BSCALE", 1), header.get("BZERO", 0)
     # for floats, BLANK means nothing
@@ -91,10 +99,10 @@ class HDUSource(Source):
                 warnings.simplefilter("ignore")
                 stored = hdu.data
         except DAMAGE as error:
-            raise ValueError(f"{name} cannot be read: {_first_line(error)}") from error
+            raise ValueError(f"{name} cannot be read: {first_line(error)}") from error
         # reading removes the scaling from the header, unless astropy was told not to apply it
         header = mend_header(hdu.header)
-        scaling = _scaling(header) if stored.dtype.kind == "i" else None
+        scaling = read_scaling(header) if stored.dtype.kind == "i" else None
         super().__init__(stored, axes, name, scaling=scaling)
         self.given, self.header, self.beams = hdu, header, beams
         self.unit = parse_unit(self.header.get("BUNIT"))
@@ -201,7 +209,7 @@ def open_file(path, hdu=None):
             len(hdus)
         except DAMAGE as error:
             raise ValueError(
-                f"{path} is not a FITS file, or is cut short: {_first_line(error)}"
+                f"{path} is not a FITS file, or is cut short: {first_line(error)}"
             ) from error
         index = _choose(hdus, hdu, path)
         compressed = isinstance(hdus[index], fits.CompImageHDU)
@@ -213,7 +221,7 @@ def open_file(path, hdu=None):
         about = {"path": path, "header": header, "beams": _beam_table(hdus, header)}
         if compressed:
             return FileSource(_load(chosen, name), axes, name, **about)
-        about["scaling"] = _scaling(header)
+        about["scaling"] = read_scaling(header)
         if not plain:
             return FileSource(_load(chosen, name), axes, name, **about)
         stored, start = _map(path, chosen, name)
@@ -221,7 +229,8 @@ def open_file(path, hdu=None):
         return FileSource(stored, axes, name, file=file, start=start, **about)
 
 
-def _first_line(error):
+def first_line(error):
+    """What an error says, for a message of one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
@@ -242,7 +251,7 @@ def _load(hdu, name):
     try:
         return hdu.data
     except DAMAGE as error:
-        raise ValueError(f"{name} is cut short or damaged: {_first_line(error)}") from error
+        raise ValueError(f"{name} is cut short or damaged: {first_line(error)}") from error
 
 
 def _new_hdu(kind, stored, header, history):

@@ -5,7 +5,7 @@ import tempfile
 
 import numpy as np
 
-from skastro.files import reserve
+from skastro.files import reserve, write_at
 
 __all__ = ["PlaneStore"]
 
@@ -52,11 +52,8 @@ class PlaneStore:
             self.file.close()
 
     def _put(self, values, offset):
-        # not through a memory map: where the disk is full, that kills the process
-        self.file.seek(offset)
-        content = memoryview(np.ascontiguousarray(values, self.dtype).reshape(-1).view(np.uint8))
-        while content:
-            content = content[self.file.write(content) :]
+        content = np.ascontiguousarray(values, self.dtype).reshape(-1)
+        write_at(self.file, content.view(np.uint8), offset)
 
     def write(self, plane, rows, columns, values):
         """Write a tile.

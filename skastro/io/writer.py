@@ -8,7 +8,7 @@ import numpy as np
 from astropy.io import fits
 
 from skastro.blocks import rows_within
-from skastro.files import replacing, reserve
+from skastro.files import replacing, reserve, write_at
 from skastro.io.cubes import PIECE_BYTES, LineCube, read_cube
 from skastro.io.headers import CubeAxes, add_history, clean_header, unit_text
 
@@ -123,11 +123,7 @@ class CubeWriter:
             raise FileExistsError(f"{self.path} exists; expected a new file, or overwrite=True.")
 
     def _put(self, content, offset):
-        # not through a memory map: where the disk is full, that kills the process
-        self._file.seek(offset)
-        content = memoryview(content).cast("B")
-        while content:
-            content = content[self._file.write(content) :]
+        write_at(self._file, content, offset)
 
     def write(self, values, rows=None):
         """Write some rows.

@@ -8,6 +8,7 @@ from skastro.blocks import tiles
 
 CENTRES = {"CR": 100.0, "HP": 200.0, "SAT": 400.0}
 SCALE = 5.0
+PRIOR = np.array([5e-4, 1e-6, 1e-3])
 
 
 class FakeNet:
@@ -30,7 +31,7 @@ class FakeSegmenter(BaseEstimator):
         self.bits_ = {"CR": 1, "HP": 8, "SAT": 1 << 20 if wide else 512}
         self.nodata_bit_ = 1 << 31 if wide else 32768
         self.training_prior_ = np.array([0.5, 0.1, 0.2])
-        self.prior_ = np.array([5e-4, 1e-6, 1e-3])
+        self.prior_ = PRIOR.copy()
         self.thresholds_ = np.array([0.43, 0.5, 0.81])
         self.threshold_policy_ = ("fixed", None)
         self.net_ = FakeNet()
@@ -42,12 +43,17 @@ class FakeSegmenter(BaseEstimator):
                 raise ValueError(f"prior of {label} is {number}; expected one between 0 and 1.")
             new[self.labels_.index(label)] = number
         self.prior_ = new
+        if self.threshold_policy_[0] == "fdr":
+            self.set_threshold(*self.threshold_policy_)
         return self
 
     def set_threshold(self, policy, level=None):
         if policy not in ("fixed", "fdr"):
             raise ValueError(f"policy={policy!r}; expected fixed or fdr.")
         self.thresholds_ = np.broadcast_to(np.asarray(level, float), (3,)).copy()
+        if policy == "fdr":
+            # follows the prior, as it does of a real one
+            self.thresholds_ = np.minimum(level * self.prior_ / PRIOR, 1)
         self.threshold_policy_ = (policy, level)
         return self
 
