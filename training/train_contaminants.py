@@ -1,8 +1,9 @@
 """Train the network of contaminants that the package ships.
 
     python training/train_contaminants.py contaminants.skops
+    python training/train_contaminants.py more.skops --start contaminants.skops --random-state 3 --lr 1e-3
 
-Frames come from `make_contaminants`, each with its own sky, gain, noise, seeing and crowding: most of them
+The second line goes on with a network, on frames that it has not seen. Frames come from `make_contaminants`, each with its own sky, gain, noise, seeing and crowding: most of them
 512 x 512 pixels, some 1024 x 1024. A tenth of them is held out, to choose the epoch. Writes the
 fitted estimator; `training/pack_contaminants.py` makes of it what the package ships.
 """
@@ -29,6 +30,8 @@ def main():
     parser.add_argument("--n-small", type=int, default=700, help="frames of 512 x 512")
     parser.add_argument("--n-large", type=int, default=110, help="frames of 1024 x 1024")
     parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--start", help="file of an earlier training, to go on with")
     parser.add_argument("--random-state", type=int, default=0)
     args = parser.parse_args()
     start = time.perf_counter()
@@ -41,15 +44,23 @@ def main():
         f"{sum(i.size for i in images) / 1e6:.0f} Mpx in {time.perf_counter() - start:.0f} s",
         flush=True,
     )
-    model = SourceSegmenter(
-        UNet(widths=(16, 24, 32, 48, 64, 96)), labels=labels(), scaling="asinh", patch_size=512,
-        batch_size=2, max_epochs=args.epochs, random_state=args.random_state, verbose=1,
+    model = (
+        io.load(args.start)
+        if args.start
+        else SourceSegmenter(UNet(widths=(16, 24, 32, 48, 64, 96)), labels=labels(), scaling="asinh")
+    )
+    seen = [getattr(model, name, 0) for name in ("n_frames_", "n_pixels_", "n_epochs_")]
+    model.set_params(
+        patch_size=512, batch_size=2, max_epochs=args.epochs, lr=args.lr, verbose=1,
+        random_state=args.random_state, warm_start=args.start is not None,
     )  # fmt: skip
     # in any order: neighbours in a list are of one size
     order = np.random.default_rng(args.random_state).permutation(len(images))
     model.fit([images[i] for i in order], [bits[i] for i in order])
     # for the card of the model
-    model.n_frames_, model.n_pixels_ = len(images), sum(image.size for image in images)
+    model.n_frames_ = seen[0] + len(images)
+    model.n_pixels_ = seen[1] + sum(image.size for image in images)
+    model.n_epochs_ = seen[2] + model.n_iter_
     io.save(model, args.output)
     for row in model.history_:
         print({key: round(value, 4) for key, value in row.items()})
