@@ -26,16 +26,20 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from records import RESULTS, verdict, write_csv  # noqa: E402
 
-from skastro.datasets import make_galactic_center  # noqa: E402
 from skastro.reliability_metrics import calibration_line, count_ratio  # noqa: E402
-from skastro.segmentation import SourceSegmenter, UNet  # noqa: E402
+from skastro.segmentation import SourceSegmenter  # noqa: E402
 from skastro.segmentation.baselines import MeanMask, default_baselines  # noqa: E402
+from skastro.segmentation.comparison import (  # noqa: E402
+    FWHM,
+    N_BRIGHTEST,
+    NETWORK,
+    SETTINGS,
+    load_default,
+)
 from skastro.segmentation_metrics import pixel_scores  # noqa: E402
 
 OURS = "SourceSegmenter"
 LABELS = ("source", "bright")
-N_BRIGHTEST = 200
-FWHM = 1.34  # of the point spread function, in pixels
 GOALS = {"auc": 0.930, "average_precision": 0.875, "precision_200": 0.74}
 # AUC, average precision, precision of the 200 brightest
 REFERENCE = {
@@ -49,19 +53,11 @@ REFERENCE = {
 FPR_LEVELS = (1e-2, 1e-3, 1e-4)
 
 
-def load(n_images, seed):
-    """Images, and the flux of the point sources in each pixel."""
-    sky = make_galactic_center(n_images, return_maps=True, random_state=seed)
-    return sky.images, sky.flux_ps_gc + sky.flux_ps_disk
-
-
 def network(random_state, n_held, n_images, quick):
     """The default, with the images that it chooses the epoch by."""
-    # images of 64 x 64 pixels are not halved more than three times
     model = SourceSegmenter(
-        UNet(widths=(24, 32, 48, 64)), labels=LABELS, scaling="sqrt", coordinates=True,
-        augment="flips", test_time_augmentation=True, lr=5e-3, max_epochs=12,
-        validation_fraction=n_held / n_images, random_state=random_state,
+        NETWORK, labels=LABELS, test_time_augmentation=True, validation_fraction=n_held / n_images,
+        random_state=random_state, **SETTINGS,
     )  # fmt: skip
     return model.set_params(max_epochs=1) if quick else model
 
@@ -111,8 +107,8 @@ def main():
     parser.add_argument("--output", type=Path, default=RESULTS / "segmentation_galactic_center.csv")
     args = parser.parse_args()
     sizes = (256, 64, 64) if args.quick else (args.n_train, 800, 800)
-    train, held, test = (load(n, args.random_state + i) for i, n in enumerate(sizes))
-    X, flux = (np.concatenate(parts) for parts in zip(train, held, strict=True))
+    train, held, test = (load_default(n, args.random_state + i) for i, n in enumerate(sizes))
+    X, flux = (np.concatenate([train[part], held[part]]) for part in ("data", "target"))
     del train, held
     if args.no_baselines:
         methods = [("position only", MeanMask())]
@@ -130,10 +126,15 @@ def main():
         method.fit(X, truth)
         fit_s = time.perf_counter() - start
         start = time.perf_counter()
-        score = method.decision_function(test[0])
-        speed = test[0].size / 1e6 / (time.perf_counter() - start)
-        proba = method.predict_proba(test[0])
-        row = {"method": name, **figures(test[1], score, proba), "fit_s": fit_s, "mpx_per_s": speed}
+        score = method.decision_function(test.data)
+        speed = test.data.size / 1e6 / (time.perf_counter() - start)
+        proba = method.predict_proba(test.data)
+        row = {
+            "method": name,
+            **figures(test.target, score, proba),
+            "fit_s": fit_s,
+            "mpx_per_s": speed,
+        }
         rows.append(row)
         known = " ".join(f"{one:.3f}" for one in REFERENCE.get(name, ()))
         rates = " ".join(f"{row[f'tpr_at_{level:g}']:.3f}" for level in FPR_LEVELS)

@@ -3,9 +3,10 @@
     python training/train_contaminants.py contaminants.skops
     python training/train_contaminants.py more.skops --start contaminants.skops --random-state 3 --lr 1e-3
 
-The second line goes on with a network, on frames that it has not seen. Frames come from `make_contaminants`, each with its own sky, gain, noise, seeing and crowding: most of them
-512 x 512 pixels, some 1024 x 1024. A tenth of them is held out, to choose the epoch. Writes the
-fitted estimator; `training/pack_contaminants.py` makes of it what the package ships.
+The second line goes on with a network, on frames that it has not seen. Frames come from
+`make_contaminants`, each with its own sky, gain, noise, seeing and crowding: most of them 512 x 512 pixels,
+some 1024 x 1024. A tenth of them is held out, to choose the epoch. Writes the fitted estimator;
+`training/pack_contaminants.py` makes of it what the package ships.
 """
 
 import argparse
@@ -47,7 +48,9 @@ def main():
     model = (
         io.load(args.start)
         if args.start
-        else SourceSegmenter(UNet(widths=(16, 24, 32, 48, 64, 96)), labels=labels(), scaling="asinh")
+        else SourceSegmenter(
+            UNet(widths=(16, 24, 32, 48, 64, 96)), labels=labels(), scaling="asinh"
+        )
     )
     seen = [getattr(model, name, 0) for name in ("n_frames_", "n_pixels_", "n_epochs_")]
     model.set_params(

@@ -1,6 +1,7 @@
 """Segmenters side by side, on point sources of the Galactic Centre."""
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import Bunch
 
 from skastro.datasets import make_galactic_center
@@ -15,6 +16,11 @@ __all__ = ["TASK", "default_estimators", "load_default"]
 N_IMAGES = 1024
 FWHM = 1.34  # of the point spread function, in pixels
 N_BRIGHTEST = 200
+# images of 64 x 64 pixels are not halved more than three times
+NETWORK = UNet(widths=(24, 32, 48, 64))
+SETTINGS = {
+    "scaling": "sqrt", "coordinates": True, "augment": "flips", "lr": 5e-3, "max_epochs": 12,
+}  # fmt: skip
 
 
 def load_default(n_images=N_IMAGES, random_state=0):
@@ -61,10 +67,10 @@ def default_estimators(random_state=0, quick=False):
     'position only'
     """
     found = dict(default_baselines(fwhm=FWHM, quick=quick, random_state=random_state))
-    found["SourceSegmenter"] = SourceSegmenter(
-        UNet(widths=(24, 32, 48, 64)), labels=("source",), scaling="sqrt", coordinates=True,
-        augment="flips", lr=5e-3, max_epochs=1 if quick else 12, random_state=random_state,
-    )  # fmt: skip
+    model = SourceSegmenter(
+        clone(NETWORK), labels=("source",), random_state=random_state, **SETTINGS
+    )
+    found["SourceSegmenter"] = model.set_params(max_epochs=1) if quick else model
     return found
 
 
@@ -92,7 +98,7 @@ def _score(split, score):
 
 def _plot(comparison):
     # matplotlib is an extra
-    from skastro.displays.segmentation_comparison import plot_comparison
+    from skastro.displays.segmentation import plot_comparison
 
     return plot_comparison(comparison)
 

@@ -56,8 +56,8 @@ class TiledInference:
         if self.test_time_augmentation:
             turns = symmetries(self.augment, *x.shape[-2:])
         with torch.inference_mode():
-            total = 0.0
-            for k in turns:
+            total = turn_back(network(turn(x, turns[0]).contiguous()), turns[0])
+            for k in turns[1:]:
                 total = total + turn_back(network(turn(x, k).contiguous()), k)
             return (total / len(turns)).to("cpu", torch.float32).numpy()
 
@@ -86,6 +86,7 @@ class TiledInference:
             if size is not None and large:
                 for place, z, blank in self._tiles(images[i], size, halo, i):
                     function(z, blank, place, _part(priors, i, place))
+                    del z, blank
                 i += 1
                 continue
             stop = i + 1
@@ -116,6 +117,8 @@ class TiledInference:
             inner = (slice(None), *tile.within)
             blank = ~np.isfinite(part[inner]).all(axis=0)
             yield Place(index, *tile.inner), z[inner], blank
+            # or they would be there while the network works on the next ones
+            del z, blank, part
 
     def _per_image(self, X, function, priors=None):
         """The results of a function of `_visit`, put together: an array, or a list for a list of shapes."""
@@ -192,9 +195,11 @@ class TiledInference:
     def _yield_tiles(self, planes, size, halo, functions):
         for place, z, blank in self._tiles(planes, size, halo):
             found = [function(z, blank, place, None) for function in functions]
+            del z, blank
             if self.mode_ == "binary":
                 found = [one[0] if one.ndim == 3 else one for one in found]
             yield place.rows, place.columns, *found
+            del found
 
     def catalog(
         self, image, *, wcs=None, label=None, matched_filter=None, min_pixels=1, sigma=None

@@ -143,8 +143,8 @@ class PixelClassifier(ClassifierMixin, BaseEstimator):
                 out[:, i][blank] = value
         return out
 
-    def _all_logits(self, X):
-        return self._filled(self._check(X), self._logits, logit(self.training_prior_))
+    def _all_logits(self, images):
+        return self._filled(images, self._logits, logit(self.training_prior_))
 
     def decision_function(self, X):
         """Logits under the prior of training; that prior at blank pixels.
@@ -163,7 +163,7 @@ class PixelClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             Wrong shapes, infinite values.
         """
-        return self._shaped(self._all_logits(X))
+        return self._shaped(self._all_logits(self._check(X)))
 
     def predict_proba(self, X, prior=None):
         """Probability of each label at each pixel.
@@ -184,7 +184,9 @@ class PixelClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             As `decision_function`; a prior outside 0 to 1 or of other labels.
         """
-        check_is_fitted(self)
+        return self._probabilities(self._check(X), prior)
+
+    def _probabilities(self, images, prior=None):
         if isinstance(prior, dict):
             unknown = sorted(set(prior) - set(self.labels_))
             if unknown:
@@ -196,7 +198,7 @@ class PixelClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"prior has shape {prior.shape}; expected a number, or one for each of {self.labels_}."
             )
-        z = self._all_logits(X)
+        z = self._all_logits(images)
         shift = shift_logits(np.zeros(len(self.labels_)), prior, self.training_prior_)
         z += shift.astype(np.float32)[:, None, None]
         return self._shaped(expit(z, out=z))
@@ -218,8 +220,8 @@ class PixelClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             As `decision_function`.
         """
-        proba = self.predict_proba(X)
-        blank = blank_pixels(self._check(X))
+        images = self._check(X)
+        proba, blank = self._probabilities(images), blank_pixels(images)
         return (proba > 0.5) & ~(blank[:, None] if self._several else blank)
 
     def score(self, X, Y):
