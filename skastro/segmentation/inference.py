@@ -48,18 +48,20 @@ class TiledInference:
             self._fused = module, fused.eval()
         return self._fused[1]
 
-    def _run(self, z):
-        """Raw logits (n, n_labels, h, w) of scaled images (n, n_inputs, h, w)."""
+    def _run(self, z, inner=(slice(None), slice(None))):
+        """Raw logits (n, n_labels, h, w) of scaled images (n, n_inputs, h, w), or of their inner part."""
         network, device = self._network(), next(self.net_.module_.parameters()).device
         x = torch.from_numpy(z).to(device, self._torch_dtype)
         turns = (0,)
         if self.test_time_augmentation:
             turns = symmetries(self.augment, *x.shape[-2:])
         with torch.inference_mode():
+            if len(turns) == 1 and inner[0].start is not None and hasattr(network, "part"):
+                return network.part(x, *inner).to("cpu", torch.float32).numpy()
             total = turn_back(network(turn(x, turns[0]).contiguous()), turns[0])
             for k in turns[1:]:
                 total = total + turn_back(network(turn(x, k).contiguous()), k)
-            return (total / len(turns)).to("cpu", torch.float32).numpy()
+            return (total[..., *inner] / len(turns)).to("cpu", torch.float32).numpy()
 
     def _tile_size(self, tile_size):
         """A multiple of the network's, and its reach rounded up to one; None: whole images only."""
@@ -113,10 +115,9 @@ class TiledInference:
         for tile in tiles(shape, size, halo):
             part = np.asarray(image[(slice(None), *tile.outer)], dtype=np.float32)
             corner = tuple(one.start for one in tile.outer)
-            z = self._run(self._scaled(part, statistics, shape, corner)[None])[0]
-            inner = (slice(None), *tile.within)
-            blank = ~np.isfinite(part[inner]).all(axis=0)
-            yield Place(index, *tile.inner), z[inner], blank
+            z = self._run(self._scaled(part, statistics, shape, corner)[None], tile.within)[0]
+            blank = ~np.isfinite(part[:, *tile.within]).all(axis=0)
+            yield Place(index, *tile.inner), z, blank
             # or they would be there while the network works on the next ones
             del z, blank, part
 

@@ -123,6 +123,53 @@ class ConvBlock(nn.Module):
         self.norms = nn.ModuleList(nn.Identity() for _ in self.convolutions)
 
 
+class _Area:
+    """What the way up needs of each level, along an axis, for a part of the image.
+
+    Parameters
+    ----------
+    skips : list of Tensor
+        Maps of each level.
+    blocks : sequence of ConvBlock
+        Of each level on the way up.
+    axis : int
+    part : slice
+    """
+
+    def __init__(self, skips, blocks, axis, part):
+        self.axis, self.part, self.needed = axis, part, []
+        low, high = part.start, part.stop
+        for skip, block in zip(skips, blocks, strict=True):
+            n = len(block.convolutions)
+            low, high = max(0, low - n), min(skip.shape[axis], high + n)
+            self.needed.append((low, high))
+            low, high = low // 2, -(-high // 2)
+
+    def _cut(self, x, start, stop, origin=0):
+        return x.narrow(self.axis, start - origin, stop - start)
+
+    def above(self, skip, i):
+        """Of the maps of the way down."""
+        return self._cut(skip, *self.needed[i])
+
+    def below(self, x, i):
+        """Of the maps of the next level, which is whole if it is the last."""
+        low, high = self.needed[i]
+        origin = self.needed[i + 1][0] if i + 1 < len(self.needed) else 0
+        return self._cut(x, low // 2, -(-high // 2), origin)
+
+    def doubled(self, x, i):
+        """Of those, after their doubling."""
+        low, high = self.needed[i]
+        return self._cut(x, low, high, low // 2 * 2)
+
+    def wanted(self, x):
+        """Of what leaves the first level."""
+        return self._cut(
+            x, self.part.start, self.part.stop, self.needed[0][0] if self.needed else 0
+        )
+
+
 class UNetModule(nn.Module):
     """Narrow U-net beside a branch that keeps single pixels, columns and lines in sight.
 
@@ -193,7 +240,24 @@ class UNetModule(nn.Module):
         """Logits (n, n_outputs, h, w) of images (n, n_channels, h, w)."""
         return aligned(self._logits, x, self.multiple)
 
-    def _logits(self, image):
+    def part(self, x, rows, columns):
+        """Logits of a part of images, as `forward` gives them there, in less time and memory.
+
+        The way down is that of the whole, which the part depends on; the way up is its own.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_channels, h, w)
+        rows, columns : slice
+            From a start to a stop within the images.
+
+        Returns
+        -------
+        logits : Tensor of shape (n, n_outputs, rows.stop - rows.start, columns.stop - columns.start)
+        """
+        return aligned(lambda image: self._logits(image, rows, columns), x, self.multiple)
+
+    def _logits(self, image, rows=None, columns=None):
         x = self.features(image).contiguous(memory_format=torch.channels_last)
         x = self.down[0](torch.relu_(self.stem(x)))
         skips, coarse = [], self.coarse(image)
@@ -203,9 +267,19 @@ class UNetModule(nn.Module):
             if 2**i >= FIRST:
                 x = x + self.join[i](next(coarse))
             x = self.down[i](torch.relu_(x))
+        areas = [
+            _Area(skips, self.up, axis, one) for axis, one in ((-2, rows), (-1, columns)) if one
+        ]
         for i in reversed(range(len(skips))):
+            skip = skips.pop()
+            for area in areas:
+                x, skip = area.below(x, i), area.above(skip, i)
             x = functional.interpolate(self.widen[i](x), scale_factor=2, mode="nearest")
-            x = self.up[i](torch.relu_(x.add_(skips.pop())))
+            for area in areas:
+                x = area.doubled(x, i)
+            x = self.up[i](torch.relu_(x.add_(skip)))
+        for area in areas:
+            x = area.wanted(x)
         return self.head(x)
 
     def fused(self):

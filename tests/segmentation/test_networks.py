@@ -5,7 +5,13 @@ import torch
 from sklearn.base import clone
 from torch.nn import functional
 
-from skastro.segmentation import FusedNet, FusedNetModule, PublishedUNet, PublishedUNetModule
+from skastro.segmentation import (
+    FusedNet,
+    FusedNetModule,
+    PublishedUNet,
+    PublishedUNetModule,
+    UNetModule,
+)
 from skastro.segmentation.padding import reach
 
 SMALL = FusedNet(widths=(4, 6, 8), n_convolutions=(1, 1, 2))
@@ -171,3 +177,32 @@ def test_reach_by_hand():
 def test_bad_input(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("widths", [(8,), (4, 6), (4, 6, 8, 8, 8, 8)])
+def test_a_part_is_what_the_whole_has_there(widths):
+    torch.manual_seed(0)
+    module = UNetModule(n_channels=1, n_outputs=3, widths=widths).eval()
+    for norm in module.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2.0)
+    x = torch.randn(2, 1, 133, 117)
+    places = [
+        (0, 133, 0, 117),
+        (64, 128, 32, 96),
+        (13, 78, 101, 117),
+        (0, 5, 110, 117),
+        (132, 133, 7, 8),
+    ]
+    with torch.inference_mode():
+        for network in (module, module.fused()):
+            whole = network(x)
+            for top, bottom, left, right in places:
+                part = network.part(x, slice(top, bottom), slice(left, right))
+                expected = whole[..., top:bottom, left:right]
+                torch.testing.assert_close(part, expected, rtol=0, atol=1e-5)
+                # another place of the same size would not do
+                assert (
+                    not torch.allclose(part.roll(1, -1), expected, atol=1e-3) or part.shape[-1] == 1
+                )
