@@ -61,7 +61,7 @@ class _Map(BaseEstimator):
 
     _parameter_constraints: dict = {}
 
-    def fit(self, logit, y, sample_weight=None):
+    def fit(self, logit, y, sample_weight=None, *, shift=0.0):
         """Fit the map.
 
         Parameters
@@ -70,6 +70,9 @@ class _Map(BaseEstimator):
             Logits of held-out rows or pixels, of any shape.
         y : array-like of bool, or of 0 and 1, of the shape of `logit`
         sample_weight : array-like that broadcasts to the shape of `logit`, optional
+        shift : float, default=0.0
+            Where the weights make another share of class 1 than the logits are for: by how much its logit is
+            above that of theirs. `transform` takes it off again.
 
         Returns
         -------
@@ -84,6 +87,7 @@ class _Map(BaseEstimator):
         z = check_finite(logit)
         y, z, weight = check_labels(y, z, sample_weight, name="logit")
         self._fit(z, y, weight)
+        self.shift_ = float(shift)
         return self
 
     def transform(self, logit):
@@ -103,7 +107,7 @@ class _Map(BaseEstimator):
             NaN or infinity.
         """
         check_is_fitted(self)
-        return self._transform(check_finite(logit))
+        return self._transform(check_finite(logit)) - self.shift_
 
     def __sklearn_is_fitted__(self):
         return any(name.endswith("_") for name in vars(self))

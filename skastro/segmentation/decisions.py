@@ -1,7 +1,7 @@
 """How a segmenter decides: held-out pixels, the calibration and the thresholds that are found on them."""
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.utils.validation import check_is_fitted
 
 from skastro.prior_shift import shift_logits
@@ -22,7 +22,7 @@ class SegmentationDecisions:
     It needs the fitted `mode_`, `labels_`, `bits_`, `training_prior_`, `prevalence_` and `prior_`.
     """
 
-    def calibrate(self, X, Y):
+    def calibrate(self, X, Y, *, prior=None):
         """Fit the map of probabilities on images with masks, and find the thresholds anew.
 
         Parameters
@@ -31,15 +31,25 @@ class SegmentationDecisions:
             Not those of `fit`.
         Y : array-like
             Masks, as in `fit`.
+        prior : as of `set_prior`, but "em", optional
+            Shares of the labels at which the map has to hold best: decisions at a small one are made where
+            few negatives are left, which hardly count at a large one. It takes images with many more
+            negatives than its inverse. None: that of training.
 
         Returns
         -------
         self : SourceSegmenter
+
+        Raises
+        ------
+        ValueError
+            As `fit` and `set_prior`; images that have one kind of pixel of a label.
         """
         check_is_fitted(self)
+        prior = self.training_prior_ if prior is None else self._read_prior(prior)
         logits, truth, _ = self._scored_pixels(X, Y)
         self._hold(logits, truth, np.random.default_rng(0))
-        self._fit_maps(self.calibration or "platt")
+        self._fit_maps(self.calibration or "platt", prior)
         self._find_thresholds()
         return self
 
@@ -70,7 +80,7 @@ class SegmentationDecisions:
     def _hold(self, logits, truth, rng):
         self.held_out_ = [hold_out(z, y, rng) for z, y in zip(logits, truth, strict=True)]
 
-    def _fit_maps(self, name):
+    def _fit_maps(self, name, prior=None):
         self.maps_ = None
         if name is None:
             return
@@ -78,19 +88,24 @@ class SegmentationDecisions:
             raise ValueError(
                 "calibration with mode='multiclass'; expected mode='multilabel', or calibration=None."
             )
+        training = np.reshape(self.training_prior_, -1)
+        # by default as in the loss: a class that weighs more in it does so here
+        wanted = training if prior is None else np.reshape(prior, -1)
         maps = []
-        for label, held, tau in zip(
-            self.labels_, self.held_out_, np.reshape(self.training_prior_, -1), strict=True
+        for label, held, pi, tau in zip(
+            self.labels_, self.held_out_, wanted, training, strict=True
         ):
             if held.truth.all() or not held.truth.any():
                 raise ValueError(
                     f"the held-out images have one kind of pixel of {label}; expected both, to calibrate on."
                 )
-            # as in the loss: a class that weighs more in it does so here
             share = np.average(held.truth, weights=held.weight)
-            odds = (tau / (1 - tau)) / (share / (1 - share))
+            odds = (pi / (1 - pi)) / (share / (1 - share))
             weight = np.where(held.truth, odds, 1.0) * held.weight
-            maps.append(make_map(name).fit(held.logit, held.truth, sample_weight=weight))
+            shift = float(logit(pi) - logit(tau))
+            maps.append(
+                make_map(name).fit(held.logit, held.truth, sample_weight=weight, shift=shift)
+            )
         self.maps_ = maps
 
     def set_threshold(self, policy, level=None):

@@ -61,7 +61,7 @@ def write_pretrained(model, path, card=""):
         },
         "fitted": {name: getattr(model, name) for name in PLAIN},
         "arrays": {name: np.asarray(getattr(model, name)).tolist() for name in ARRAYS},
-        "maps": [[one.slope_, one.intercept_] for one in model.maps_ or ()],
+        "maps": [[one.slope_, one.intercept_ - one.shift_] for one in model.maps_ or ()],
     }
     metadata = {"format": FORMAT, "skastro": json.dumps(about, default=list), "card": card}
     write_tensors(path, tensors, metadata)
@@ -110,7 +110,7 @@ def read_pretrained(cls, name):
     maps = []
     for slope, intercept in about["maps"]:
         one = make_map("platt")
-        one.slope_, one.intercept_ = slope, intercept
+        one.slope_, one.intercept_, one.shift_ = slope, intercept, 0.0
         maps.append(one)
     scaler = ImageScaler("asinh")
     scaler.kind_ = "asinh"

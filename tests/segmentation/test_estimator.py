@@ -231,6 +231,21 @@ def test_fdr_holds_on_new_images(fitted):
     assert false / n < 0.1 + 3 * np.sqrt(0.1 * 0.9 / n)
 
 
+@pytest.mark.parametrize("prior", [None, 1e-4])
+def test_a_calibration_holds_at_the_prior_it_is_for(fitted, prior):
+    model = pickle.loads(pickle.dumps(fitted))
+    images, hot = hot_pixels(n=40, seed=30, height=4.0)
+    model.calibrate(images, hot, prior=prior)
+    ratios = {}
+    for pi in (model.training_prior_, 1e-4):
+        weight = np.where(hot, pi / hot.mean(), (1 - pi) / (1 - hot.mean()))
+        ratios[pi] = (weight * model.predict_proba(images, prior=pi)).sum() / weight[hot].sum()
+    own = model.training_prior_ if prior is None else prior
+    # a line of largest likelihood has the sum right, and the other prior does not by itself
+    assert abs(ratios.pop(own) - 1) < 1e-3
+    assert abs(next(iter(ratios.values())) - 1) > 1e-2
+
+
 @pytest.mark.parametrize("policy", [("fixed", 0.3), ("cost", 3.0), ("mcc", None), ("fpr", 1e-3)])
 def test_thresholds(fitted, policy):
     model = pickle.loads(pickle.dumps(fitted)).set_threshold(*policy)
