@@ -9,6 +9,7 @@ beside it.
 
 import argparse
 import os
+import textwrap
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
@@ -38,8 +39,8 @@ A `SourceSegmenter` with {recipe}, {n_weights} weights.
 with skies, gains, noise and seeing of its ranges, and {n_labels} classes of defects. No real image was
 trained on.
 
-**Training.** {epochs} epochs, by `training/train_contaminants.py`; calibrated by lines of the logits on
-{n_calibration} other frames.
+**Training.** {epochs} epochs, in rounds with frames of their own, by `training/train_contaminants.py`;
+calibrated by lines of the logits on {n_calibration} other frames.
 
 **Figures**, on {n_test} frames of 1024 x 1024 pixels that were neither trained nor calibrated on:
 
@@ -47,17 +48,19 @@ trained on.
 |---|---|---|---|---|
 {rows}
 
-**Limits.** What the simulator has not, the network has not seen: crosstalk, ghosts of reflections, spiral
-galaxies, undersampled images from space. {limits} The prior that comes with the file is a guess of a usual
-survey.
+{limits}
 """
+LIMITS = """**Limits.** What the simulator has not, the network has not seen: crosstalk, ghosts of
+reflections, spiral galaxies, undersampled images from space. Average precision is below {weak:g} here for {classes}; sums
+of probabilities are from {low:.2f} to {high:.2f} times the number of pixels, at their true share. The prior
+that comes with the file is a guess of a usual survey."""
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="what train_contaminants.py wrote")
     parser.add_argument("--output", type=Path, default=FOLDER)
-    parser.add_argument("--n-calibration", type=int, default=24)
+    parser.add_argument("--n-calibration", type=int, default=64)
     parser.add_argument("--n-test", type=int, default=12)
     parser.add_argument("--random-state", type=int, default=1000)
     args = parser.parse_args()
@@ -71,7 +74,7 @@ def main():
     model.set_prior(PRIOR).set_threshold("mcc")
     n_weights = sum(value.numel() for value in model.net_.module_.parameters())
     card = CARD.format(
-        recipe=model.recipe_, n_weights=n_weights, epochs=model.n_iter_, rows=shown(table),
+        recipe=model.recipe_, n_weights=n_weights, epochs=model.n_epochs_, rows=shown(table),
         limits=limits(table), n_labels=len(table),
         n_calibration=args.n_calibration, n_test=args.n_test, n_frames=model.n_frames_,
         megapixels=round(model.n_pixels_ / 1e6),
@@ -111,11 +114,10 @@ def limits(table):
     """What the table says of the weak sides."""
     weak = [name for name, row in table.items() if row[2] < WEAK]
     ratios = [row[3] for row in table.values()]
-    return (
-        f"Average precision is below {WEAK:g} here for {', '.join(weak) or 'no class'}; sums of\n"
-        f"probabilities are from {min(ratios):.2f} to {max(ratios):.2f} times the number of pixels, at their "
-        "true share."
+    said = LIMITS.format(
+        weak=WEAK, classes=", ".join(weak) or "no class", low=min(ratios), high=max(ratios)
     )
+    return textwrap.fill(" ".join(said.split()), 110)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def read_pretrained(cls, name):
     if metadata.get("format") != FORMAT or "skastro" not in metadata:
         raise ValueError(f"{path} holds no segmenter; expected one written by write_pretrained.")
     about = json.loads(metadata["skastro"])
-    recipe = UNet(**about["recipe"])
+    recipe = UNet(**about["recipe"] | {"widths": tuple(about["recipe"]["widths"])})
     labels = about["fitted"]["labels_"]
     model = cls(recipe, labels=about["fitted"]["bits_"], scaling="asinh", **about["parameters"])
     state = {**model.__getstate__(), **about["fitted"]}
