@@ -184,3 +184,15 @@ def test_what_has_no_slope(name):
 def test_other_names():
     with pytest.raises(ValueError, match="name='spline'; expected one of temperature, platt, beta"):
         make_map("spline")
+
+
+@pytest.mark.parametrize("name", ["platt", "isotonic"])
+def test_weights_of_another_prior_and_its_shift_cancel(name):
+    # two values, whose odds a line or steps have exactly
+    z = np.repeat([-1.5, 2.0], 50)
+    y = np.concatenate([np.arange(50) < 5, np.arange(50) < 40])
+    plain = make_map(name).fit(z, y)
+    odds = 1e-3
+    other = make_map(name).fit(z, y, sample_weight=np.where(y, odds, 1.0), shift=np.log(odds))
+    np.testing.assert_allclose(plain.transform([-1.5, 2.0]), np.log([5 / 45, 40 / 10]), atol=1e-4)
+    np.testing.assert_allclose(other.transform([-1.5, 2.0]), np.log([5 / 45, 40 / 10]), atol=1e-4)
