@@ -2,6 +2,7 @@
 
 import _thread
 import pickle
+import signal
 import threading
 import time
 
@@ -164,7 +165,10 @@ def test_patience_stops_early():
     assert len(valid) - 1 - int(np.argmin(valid)) == 4
 
 
-def test_interruption_keeps_the_best_weights_and_warns():
+def test_interruption_keeps_the_best_weights_and_warns(request):
+    # what a shell starts in the background ignores the signal: this would go on without end
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     X, Y = small_problem()
     fitted = emulator(max_epochs=100_000)
 
