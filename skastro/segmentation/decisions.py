@@ -46,11 +46,18 @@ class SegmentationDecisions:
             As `fit` and `set_prior`; images that have one kind of pixel of a label.
         """
         check_is_fitted(self)
+        if isinstance(prior, str) and prior != "training":
+            raise ValueError(f"prior={prior!r}; expected 'training', numbers or None.")
         prior = self.training_prior_ if prior is None else self._read_prior(prior)
         logits, truth, _ = self._scored_pixels(X, Y)
-        self._hold(logits, truth, np.random.default_rng(0))
-        self._fit_maps(self.calibration or "platt", prior)
-        self._find_thresholds()
+        before = self.held_out_, self.maps_
+        try:
+            self._hold(logits, truth, np.random.default_rng(0))
+            self._fit_maps(self.calibration or "platt", prior)
+            self._find_thresholds()
+        except ValueError:
+            self.held_out_, self.maps_ = before
+            raise
         return self
 
     def _scored_pixels(self, X, Y):
@@ -80,7 +87,7 @@ class SegmentationDecisions:
     def _hold(self, logits, truth, rng):
         self.held_out_ = [hold_out(z, y, rng) for z, y in zip(logits, truth, strict=True)]
 
-    def _fit_maps(self, name, prior=None):
+    def _fit_maps(self, name, prior):
         self.maps_ = None
         if name is None:
             return
@@ -88,13 +95,9 @@ class SegmentationDecisions:
             raise ValueError(
                 "calibration with mode='multiclass'; expected mode='multilabel', or calibration=None."
             )
-        training = np.reshape(self.training_prior_, -1)
-        # by default as in the loss: a class that weighs more in it does so here
-        wanted = training if prior is None else np.reshape(prior, -1)
+        shares = (np.reshape(one, -1) for one in (prior, self.training_prior_))
         maps = []
-        for label, held, pi, tau in zip(
-            self.labels_, self.held_out_, wanted, training, strict=True
-        ):
+        for label, held, pi, tau in zip(self.labels_, self.held_out_, *shares, strict=True):
             if held.truth.all() or not held.truth.any():
                 raise ValueError(
                     f"the held-out images have one kind of pixel of {label}; expected both, to calibrate on."
@@ -214,7 +217,8 @@ class SegmentationDecisions:
         if held is not None:
             parts = self._held_logits(z[held], code[held])
             self._hold(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)), rng)
-        self._fit_maps(self.calibration)
+        # as in the loss: a class that weighs more in it does so here
+        self._fit_maps(self.calibration, self.training_prior_)
         self._find_thresholds()
 
     def _held_logits(self, z, code):

@@ -48,7 +48,7 @@ class TiledInference:
             self._fused = module, fused.eval()
         return self._fused[1]
 
-    def _run(self, z, inner=(slice(None), slice(None))):
+    def _run(self, z, inner=None):
         """Raw logits (n, n_labels, h, w) of scaled images (n, n_inputs, h, w), or of their inner part."""
         network, device = self._network(), next(self.net_.module_.parameters()).device
         x = torch.from_numpy(z).to(device, self._torch_dtype)
@@ -56,12 +56,13 @@ class TiledInference:
         if self.test_time_augmentation:
             turns = symmetries(self.augment, *x.shape[-2:])
         with torch.inference_mode():
-            if len(turns) == 1 and inner[0].start is not None and hasattr(network, "part"):
+            if inner is not None and len(turns) == 1 and hasattr(network, "part"):
                 return network.part(x, *inner).to("cpu", torch.float32).numpy()
             total = turn_back(network(turn(x, turns[0]).contiguous()), turns[0])
             for k in turns[1:]:
                 total = total + turn_back(network(turn(x, k).contiguous()), k)
-            return (total[..., *inner] / len(turns)).to("cpu", torch.float32).numpy()
+            total = total if inner is None else total[..., *inner]
+            return (total / len(turns)).to("cpu", torch.float32).numpy()
 
     def _tile_size(self, tile_size):
         """A multiple of the network's, and its reach rounded up to one; None: whole images only."""

@@ -246,6 +246,21 @@ def test_a_calibration_holds_at_the_prior_it_is_for(fitted, prior):
     assert abs(next(iter(ratios.values())) - 1) > 1e-2
 
 
+def test_a_calibration_that_fails_changes_nothing(fitted):
+    model = pickle.loads(pickle.dumps(fitted))
+    images, hot = hot_pixels(n=4, seed=1)
+    before = model.set_threshold("fpr", 1e-3).predict_proba(images), model.predict(images)
+    with pytest.raises(ValueError, match="one kind of pixel"):
+        model.calibrate(images, np.zeros_like(hot))
+    with pytest.raises(ValueError, match="prior='em'; expected 'training', numbers or None"):
+        model.calibrate(images, hot, prior="em")
+    model.set_threshold("fpr", 1e-3)
+    for one, other in zip(
+        (model.predict_proba(images), model.predict(images)), before, strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("policy", [("fixed", 0.3), ("cost", 3.0), ("mcc", None), ("fpr", 1e-3)])
 def test_thresholds(fitted, policy):
     model = pickle.loads(pickle.dumps(fitted)).set_threshold(*policy)
