@@ -250,6 +250,11 @@ class PlainCNNModule(nn.Module):
         self.dense = nn.Sequential(
             nn.Linear(below * h * w + n_extra, n_features), nn.ReLU(), nn.Dropout(dropout)
         )
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                # nothing normalises inside: with torch's smaller weights the signal dies on its way
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x, extra=None):
         """Features (n, n_features) of images (n, n_channels, h, w) and side columns (n, n_extra)."""

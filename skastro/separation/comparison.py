@@ -10,7 +10,12 @@ from sklearn.utils.validation import check_is_fitted
 from skastro.datasets import make_mixture
 from skastro.field_metrics import histogram_distance, power_spectrum
 from skastro.maps import check_maps
-from skastro.separation.baselines import GaussianSeparator, WaveletThresholding, WienerFilter
+from skastro.separation.baselines import (
+    GaussianSeparator,
+    ScaleMixtureFilter,
+    WaveletThresholding,
+    WienerFilter,
+)
 from skastro.separation.estimator import StatisticalSeparator
 from skastro.separation_metrics import power_error, relative_rmse, scale_correlation
 from skastro.tasks import Speed, Task
@@ -215,6 +220,7 @@ def default_estimators(random_state=0, quick=False):
         "Wiener": WienerFilter(),
         "Wiener, true spectrum": OracleWienerFilter(),
         "Gaussian": GaussianSeparator(),
+        "scale mixtures": ScaleMixtureFilter(),
         "wavelet": WaveletThresholding(),
     }
 

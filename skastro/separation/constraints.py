@@ -226,7 +226,7 @@ class SpectrumConstraint(Constraint):
 
     Parameters
     ----------
-    weight : float, default=0.3
+    weight : float, default=1.0
     tolerance : float, default=0.05
         Relative, added in squares to the uncertainty.
 
@@ -234,12 +234,12 @@ class SpectrumConstraint(Constraint):
     --------
     >>> from skastro.separation import SpectrumConstraint
     >>> SpectrumConstraint()
-    SpectrumConstraint(weight=0.3, tolerance=0.05)
+    SpectrumConstraint(weight=1.0, tolerance=0.05)
     """
 
     name = "spectrum"
 
-    def __init__(self, weight=0.3, tolerance=0.05):
+    def __init__(self, weight=1.0, tolerance=0.05):
         super().__init__(weight)
         if not isinstance(tolerance, Real) or not 0 < tolerance < float("inf"):
             raise ValueError(f"tolerance={tolerance!r}; expected a number above 0.")
@@ -299,10 +299,12 @@ class IndependenceConstraint(Constraint):
 
 
 class WienerConstraint(Constraint):
-    r"""What the power spectra alone say of each mode: the Gaussian posterior around the Wiener filter.
+    r"""What a filter says of each mode, with the standard deviation that power spectra alone leave.
 
-    The mean square distance of the modes from those of the filtered mixture, in standard deviations. It holds
-    down what statistics of a few hundred numbers would change without need.
+    The mean square distance of the modes from those of the filtered mixture, in these units: around the
+    Wiener filter it is the Gaussian posterior. It holds down what statistics of a few hundred numbers would
+    change without need. `StatisticalSeparator.transform` filters by `ScaleMixtureFilter`, nearer to most
+    signals.
 
     Parameters
     ----------

@@ -37,14 +37,15 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
 
     No model of the signal is needed: maps s are sought for which :math:`\langle \Phi(s + c_i) \rangle_i =
     \Phi(d)`, with scattering statistics :math:`\Phi`, beside other constraints [1]_, [2]_, [3]_. The search
-    starts from a Wiener filter, the spectra of which are estimated from the mixture and the samples.
+    starts from a Wiener filter that follows the signal from place to place [5]_, with spectra estimated from
+    the mixture and the samples.
 
     Parameters
     ----------
     statistics : ScatteringTransform or None, default=None
         A recipe, with any `family` that has a slope. None: "covariance", of all scales but the largest.
     constraints : list of Constraint or None, default=None
-        None: `MixtureConstraint`, `SpectrumConstraint` and `WienerConstraint` (of weight 8).
+        None: `MixtureConstraint`, `SpectrumConstraint` and `WienerConstraint` (of weight 16).
     n_samples : int, default=16
         Samples of the contamination in an era, drawn from those of `fit`.
     init : {"smoothed", "data"} or array-like of the shape of the signals, default="smoothed"
@@ -63,7 +64,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         "eras": the bias by the contamination is averaged over samples at the beginning of an era, and each
         gradient takes one map [2]_. "exact": the average is taken at each gradient, `n_samples` times as
         expensive [1]_.
-    n_eras : int, default=3
+    n_eras : int, default=2
         Of "exact" there is one, of as many iterations in all.
     max_iter : int, default=30
         Iterations of an era.
@@ -101,6 +102,8 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
        in Herschel observations with wavelet phase harmonics", A&A 681, A1 (2024).
     .. [4] Bardsley, Solonen, Haario & Laine, "Randomize-then-optimize: a method for sampling from posterior
        distributions in nonlinear inverse problems", SIAM Journal on Scientific Computing 36, A1895 (2014).
+    .. [5] Portilla, Strela, Wainwright & Simoncelli, "Image denoising using scale mixtures of Gaussians in
+       the wavelet domain", IEEE Transactions on Image Processing 12, 1338 (2003).
 
     Examples
     --------
@@ -145,7 +148,7 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
         mixing=None,
         n_octaves_drawn=1,
         schedule="eras",
-        n_eras=3,
+        n_eras=2,
         max_iter=30,
         tolerance=1e-3,
         max_memory=2**30,
@@ -411,9 +414,9 @@ class StatisticalSeparator(TransformerMixin, BaseEstimator):
     def _search(self, frame):
         pixels = len(self.scale_) * int(np.prod(frame.grid_shape))
         return Search(
-            check_constraints(self.constraints), self.samples_, self.mean_, self.scale_, self._describe,
-            self.schedule == "exact", self.n_samples, self.n_eras, self.max_iter, self.tolerance,
-            self.n_octaves_drawn, self.dtype, self._device, self.verbose,
+            check_constraints(self.constraints, local=True), self.samples_, self.mean_, self.scale_,
+            self._describe, self.schedule == "exact", self.n_samples, self.n_eras, self.max_iter,
+            self.tolerance, self.n_octaves_drawn, self.dtype, self._device, self.verbose,
             pixels * np.dtype(self.dtype).itemsize * OVERHEAD, self.max_memory,
             None if frame.whole else frame,
         )  # fmt: skip

@@ -51,7 +51,8 @@ class Problem:
     noise : Tensor of shape (n_channels, n_fine)
         Mean over samples, likewise.
     wiener : Tensor of shape (n, n_channels, h, w)
-        The mixtures through the Wiener filter of the estimated spectra.
+        The mixtures through the Wiener filter of the estimated spectra, or through one that changes from
+        place to place.
     step : Tensor of shape (n, n_channels, h, w // 2 + 1)
         Of each mode, the standard deviation that the Wiener filter leaves.
     unit : Tensor of shape (n_channels, 1, 1)
@@ -220,26 +221,57 @@ def wiener_filter(fine, spectrum, noise):
     return weight, step * fine.get("inside", step)
 
 
-def draw(problem, drawn, generator):
-    """Contamination of some modes that the Wiener filter leaves in the signal: a draw of the right power.
+def draw(problem, n_octaves, generator):
+    """Contamination of the largest scales that the Wiener filter leaves in the signal: of the right power.
 
     Of known modulus and random phase: of so few modes, a Gaussian draw could have any power.
 
     Parameters
     ----------
     problem : Problem
-    drawn : Tensor of bool of shape (h, w // 2 + 1)
+    n_octaves : int
+        From one cycle a side on.
     generator : torch.Generator
 
     Returns
     -------
     contamination : Tensor of shape (n, n_channels, h, w)
+    drawn : Tensor of bool of shape (h, w // 2 + 1)
+        Which modes it has.
     """
     white = torch.randn(*problem.mixtures.shape[1:], generator=generator, dtype=torch.float64)
     phases = problem.fine.phases(white)
     like = torch.promote_types(problem.step.dtype, torch.cfloat)
     phases = phases.to(problem.mixtures.device, like if phases.is_complex() else problem.step.dtype)
-    return problem.fine.synthesis(phases * problem.step * drawn)
+    radius = problem.fine.get("radius", problem.step)
+    found = torch.zeros_like(problem.mixtures)
+    for octave in range(n_octaves):
+        inside = (radius >= 2**octave) & (radius < 2 ** (octave + 1))
+        one = problem.fine.synthesis(phases * problem.step * inside)
+        found = found + one * _seen_share(problem, octave) ** 0.5
+    return found, (radius >= 1) & (radius < 2**n_octaves)
+
+
+def _seen_share(problem, octave):
+    """Power of samples in the part of the grid that was given, over that on all of it.
+
+    Maps with a mirror image beside them have more at large scales; a draw has none.
+    """
+    grid, shape = problem.mixtures.shape[-2:], problem.visible(problem.mixtures).shape[-2:]
+    if problem.frame is None or grid == shape:
+        return 1.0
+
+    def power(maps):
+        radius = min(maps.shape[-2:]) * torch.hypot(
+            torch.fft.fftfreq(maps.shape[-2], device=maps.device)[:, None],
+            torch.fft.rfftfreq(maps.shape[-1], device=maps.device),
+        )
+        inside = (radius >= 2**octave) & (radius < 2 ** (octave + 1))
+        modes = torch.fft.rfft2(maps, norm="ortho").abs().square()
+        return (modes * inside).sum((-2, -1)).mean(0) / inside.sum()
+
+    share = power(problem.visible(problem.samples)) / power(problem.samples)
+    return share[..., None, None]
 
 
 def _misfit(excess, scatter, prior, noise):

@@ -15,12 +15,14 @@ from skastro.separation.constraints import (
 __all__ = ["check_constraints", "compare_variances", "joined", "warn_of_stop"]
 
 
-def check_constraints(constraints):
+def check_constraints(constraints, local=False):
     """The constraints of a search: those that are given, or the usual ones.
 
     Parameters
     ----------
     constraints : list of Constraint or None
+    local : bool, default=False
+        Whether the Wiener filter changes from place to place: it is nearer to the signal.
 
     Returns
     -------
@@ -32,7 +34,8 @@ def check_constraints(constraints):
         None in the list, or others than constraints.
     """
     if constraints is None:
-        return [MixtureConstraint(), SpectrumConstraint(), WienerConstraint(8.0)]
+        weights = (1.0, 16.0) if local else (0.3, 8.0)
+        return [MixtureConstraint(), SpectrumConstraint(weights[0]), WienerConstraint(weights[1])]
     found = list(constraints)
     if not found or not all(isinstance(one, Constraint) for one in found):
         raise ValueError(f"constraints={constraints!r}; expected at least one Constraint.")

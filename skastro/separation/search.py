@@ -1,6 +1,6 @@
 """From arrays of maps to a problem of tensors, and from there to signals: what all separators share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from skastro.separation.descent import Interrupted, separate
 from skastro.separation.hypotheses import suppose
 from skastro.separation.problem import draw, pose
 from skastro.separation.reports import joined
+from skastro.separation.scale_mixture import scale_mixture_filter
 
 __all__ = ["Search"]
 
@@ -120,14 +121,14 @@ class Search:
 
     def _find(self, maps, start, generator, numbers):
         problem = self._pose(maps, numbers)
+        if self.bands is None:
+            with torch.no_grad():
+                problem = replace(problem, wiener=scale_mixture_filter(problem))
         free = torch.ones_like(problem.step[0, 0])
         if isinstance(start, str):
             first = problem.mixtures if start == "data" else problem.wiener
-            if self.n_octaves_drawn:
-                radius = problem.fine.get("radius", first)
-                drawn = (radius >= 1) & (radius < 2**self.n_octaves_drawn)
-                first = first - draw(problem, drawn, generator)
-                free = (~drawn).to(first)
+            contamination, drawn = draw(problem, self.n_octaves_drawn, generator)
+            first, free = first - contamination, (~drawn).to(first)
         else:
             first = (problem.extended(self._tensor(start)) - problem.offset) / problem.unit
         return self._run(problem, maps, first, self._eras(generator), free)

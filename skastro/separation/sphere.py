@@ -42,7 +42,7 @@ class SphericalSeparator(TransformerMixin, BaseEstimator):
     statistics : SphericalScatteringTransform or None, default=None
         A recipe; of its `order` there is no use. None: of all scales that fit, averaged over orientations.
     constraints : list of Constraint or None, default=None
-        None: `MixtureConstraint`, `SpectrumConstraint` and `WienerConstraint` (of weight 8).
+        None: `MixtureConstraint`, `SpectrumConstraint` (of weight 0.3) and `WienerConstraint` (of 8).
     max_degree : int or None, default=None
         The largest degree l of the signal, at most 2 nside, beyond which the pixels tell harmonics badly
         apart; what is finer goes with the contamination. None: 2 nside.

@@ -165,7 +165,7 @@ def test_a_field_of_two_textures_is_recovered_better_by_region():
 def test_repr_pickle():
     local = pickle.loads(pickle.dumps(LocalConstraint(MASKS, SpectrumConstraint(), weight=2.0)))
     assert repr(local) == (
-        "LocalConstraint(2 regions of 32 x 32 pixels, SpectrumConstraint(weight=0.3, tolerance=0.05), "
+        "LocalConstraint(2 regions of 32 x 32 pixels, SpectrumConstraint(weight=1.0, tolerance=0.05), "
         "weight=2.0)"
     )
 

@@ -9,10 +9,16 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from skastro.io import load, save
-from skastro.separation.baselines import ILC, GaussianSeparator, WaveletThresholding, WienerFilter
+from skastro.separation.baselines import (
+    ILC,
+    GaussianSeparator,
+    ScaleMixtureFilter,
+    WaveletThresholding,
+    WienerFilter,
+)
 from skastro.separation_metrics import relative_rmse
 
-PLAIN = [WienerFilter(), GaussianSeparator(), WaveletThresholding(2.0)]
+PLAIN = [WienerFilter(), GaussianSeparator(), WaveletThresholding(2.0), ScaleMixtureFilter()]
 ALL = [*PLAIN, ILC([1.0, 2.0])]
 
 
