@@ -15,7 +15,7 @@ MULTIPLIERS = np.geomspace(1e-3, 60.0, 11)
 MOST_CLASSES = 16  # of pixels, by what the next larger scale says of them
 INDEPENDENT = 16  # pixels of a band that a class needs
 N_STEPS = 30  # of expectation and maximisation
-N_PIXELS = 12_000  # that these see
+N_PIXELS = 12_000  # of a map, that these see
 LEAST_COUNT = 1e-3  # of a multiplier in a class: none is ever excluded
 LEVEL_WIDTH = 4.0  # pixels over which the level of the contamination is averaged
 
@@ -205,8 +205,11 @@ def _posterior(likelihood, groups):
         first = torch.arange(likelihood[0, ..., 0, 0].numel(), device=likelihood.device)
         groups = first.view(*likelihood.shape[1:3], 1, 1).expand(likelihood.shape[1:])
     flat, labels = likelihood.flatten(1).T.contiguous(), groups.flatten()
-    step = max(1, len(flat) // N_PIXELS)
-    part, of_part = flat[::step], labels[::step]
+    # of each map, whatever it comes with
+    n_pixels = groups[0, 0].numel()
+    step = max(1, n_pixels // N_PIXELS)
+    part = flat.view(-1, n_pixels, flat.shape[1])[:, ::step].flatten(0, 1)
+    of_part = labels.view(-1, n_pixels)[:, ::step].flatten()
     prior = flat.new_full((int(labels.max()) + 1, flat.shape[1]), 1.0 / flat.shape[1])
     for _ in range(N_STEPS):
         found = part * prior[of_part]
