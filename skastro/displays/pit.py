@@ -171,7 +171,9 @@ class PITDisplay:
         ax.spines[["top", "right"]].set_visible(False)
         curves = [one for one in (*ax.patches, *ax.lines) if one.get_gid() == "pit"]
         bands = [one for one in ax.collections if _is_band(one)]
-        draw_legend([ax], [*curves, bands[0]])
+        # below the bars, which are near 1
+        inside = "lower center" if kind == "histogram" else "best"
+        draw_legend([ax], [*curves, bands[0]], loc=inside)
         return self
 
     @staticmethod

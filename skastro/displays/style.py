@@ -73,7 +73,7 @@ def draw_perfect(ax, level=None):
     ax.axline((1, 1), (10, 10), **style) if level is None else ax.axhline(level, **style)
 
 
-def draw_legend(axes, handles, ncols=1, title=None):
+def draw_legend(axes, handles, ncols=1, title=None, loc="best"):
     """A legend below the axes, where no curve can be, or inside one.
 
     Below it is if the axes are alone in a figure with a layout that makes room for it.
@@ -86,12 +86,14 @@ def draw_legend(axes, handles, ncols=1, title=None):
     ncols : int, default=1
         Of the legend below.
     title : str, optional
+    loc : str, default="best"
+        Of the legend inside.
     """
     figure, style = axes[0].figure, {"handles": handles, "fontsize": "small"}
     style |= {"title": title, "title_fontsize": "small"}
     others = [ax for ax in figure.axes if ax.axison and not any(ax is one for one in axes)]
     if figure.get_layout_engine() is None or others:
-        axes[0].legend(**style, facecolor="white", framealpha=0.8, edgecolor="none")
+        axes[0].legend(**style, loc=loc, facecolor="white", framealpha=0.8, edgecolor="none")
         return
     for old in list(figure.legends):
         if old.get_gid() == "legend":
