@@ -9,6 +9,9 @@ from skastro.prior_shift import shift_logits
 
 __all__ = ["SegmentationPosterior"]
 
+FARTHEST = 1e4  # logits beyond are certain
+WORTH = 2**14  # pixels of an image for which one cut for all is found sooner than their probabilities
+
 
 class SegmentationPosterior:
     """The part of `SourceSegmenter` that turns logits into probabilities and masks.
@@ -87,9 +90,10 @@ class SegmentationPosterior:
         """Calibrated logits of raw ones (n_labels, ...)."""
         if self.maps_ is None:
             return z
-        return np.stack(
-            [one.transform(plane) for one, plane in zip(self.maps_, z, strict=True)]
-        ).astype(np.float32)
+        found = np.empty(z.shape, np.float32)
+        for one, plane, calibrated in zip(self.maps_, z, found, strict=True):
+            calibrated[...] = one.transform(plane)
+        return found
 
     def predict(self, X):
         """Labels of each pixel: where the probability is at least the threshold, or the likeliest class.
@@ -112,10 +116,35 @@ class SegmentationPosterior:
         return [self._em(X, None).prior] * len(X)
 
     def _decisions(self, z, blank, place=None, prior=None):
+        prior = self.prior_ if prior is None else prior
+        if self.mode_ != "multiclass" and np.ndim(prior) < 2 and blank.size >= WORTH:
+            return (z >= self._cuts(prior)[:, None, None]) & ~blank
         p = self._probabilities(z, blank, place, prior)
         if self.mode_ == "multiclass":
             return np.where(blank, 0, p.argmax(axis=0))
         return (p >= np.reshape(self.thresholds_, (-1, 1, 1))) & ~blank
+
+    def _cuts(self, prior):
+        """The lowest raw logits at which probabilities reach the thresholds, float32 (n_labels,).
+
+        Maps and priors keep the order of logits: one number a label does for all pixels.
+        """
+        thresholds = np.reshape(self.thresholds_, (-1, 1))
+
+        def reached(key):
+            z = _float_of(key)[:, None]
+            return (self._shifted(self._calibrated(z), prior) >= thresholds)[:, 0]
+
+        # by bisection of all numbers that float32 has: the decisions are those of the probabilities
+        low, high = (np.full(len(thresholds), _key_of(z)) for z in (-FARTHEST, FARTHEST))
+        never, always = ~reached(high), reached(low)
+        while (high - low > 1).any():
+            middle = (low + high) // 2
+            there = reached(middle)
+            low, high = np.where(there, low, middle), np.where(there, middle, high)
+        return np.where(always, -np.inf, np.where(never, np.inf, _float_of(high))).astype(
+            np.float32
+        )
 
     def predict_bits(self, X):
         """Bit planes: `bits_` of each label that is there.
@@ -175,6 +204,18 @@ class SegmentationPosterior:
         if not found:
             raise ValueError("Y has no label with pixels of both kinds; expected one at least.")
         return float(np.mean(found))
+
+
+def _key_of(value):
+    """Number of a float32 in their order."""
+    bits = int(np.float32(abs(value)).view(np.int32))
+    return bits if value >= 0 else -bits
+
+
+def _float_of(keys):
+    """The float32 of numbers in their order."""
+    size = np.abs(keys).astype(np.int32).view(np.float32)
+    return np.where(keys < 0, -size, size)
 
 
 def _as_planes(values, ndim):
