@@ -12,7 +12,7 @@ probabilities hold: their sum over the number of sources, and the slope of calib
 reference are of its own images and settings; its matched filter had a median background taken off.
 
 sep and photutils where they can be imported. ``--no-baselines`` leaves all but the position out,
-``--only-baselines`` leaves the network out, ``--n-train`` takes fewer images.
+``--only-baselines`` leaves the network out, ``--n-train`` takes fewer images, ``--epochs`` trains longer.
 """
 
 import argparse
@@ -53,12 +53,14 @@ REFERENCE = {
 FPR_LEVELS = (1e-2, 1e-3, 1e-4)
 
 
-def network(random_state, n_held, n_images, quick):
+def network(random_state, n_held, n_images, quick, epochs=None):
     """The default, with the images that it chooses the epoch by."""
     model = SourceSegmenter(
         NETWORK, labels=LABELS, test_time_augmentation=True, validation_fraction=n_held / n_images,
         random_state=random_state, **SETTINGS,
     )  # fmt: skip
+    if epochs is not None:
+        model.set_params(max_epochs=epochs)
     return model.set_params(max_epochs=1) if quick else model
 
 
@@ -101,6 +103,7 @@ def main():
     )
     parser.add_argument("--random-state", type=int, default=0)
     parser.add_argument("--n-train", type=int, default=6592)
+    parser.add_argument("--epochs", type=int, help="of the network, other than the default")
     parser.add_argument("--no-baselines", action="store_true")
     parser.add_argument("--only-baselines", action="store_true")
     parser.add_argument("--quick", action="store_true", help="few images, one epoch")
@@ -115,7 +118,9 @@ def main():
     else:
         methods = default_baselines(fwhm=FWHM, quick=args.quick, random_state=args.random_state)
     if not args.only_baselines:
-        methods.append((OURS, network(args.random_state, sizes[1], len(X), args.quick)))
+        methods.append(
+            (OURS, network(args.random_state, sizes[1], len(X), args.quick, args.epochs))
+        )
     print(
         f"{'':20s} AUC    sd    AP     | 200 brightest: AUC, precision | TPR at {FPR_LEVELS} | "
         "sum p / sum y, slope | fit s, Mpx/s | reference: AUC, AP, precision"
