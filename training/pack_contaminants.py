@@ -73,8 +73,10 @@ def main():
     model.held_out_ = [condensed(held) for held in model.held_out_]
     model.set_prior(PRIOR).set_threshold("mcc")
     n_weights = sum(value.numel() for value in model.net_.module_.parameters())
+    # files have lists where there were tuples
+    recipe = str(model.recipe_).replace("[", "(").replace("]", ")")
     card = CARD.format(
-        recipe=model.recipe_, n_weights=n_weights, epochs=model.n_epochs_, rows=shown(table),
+        recipe=recipe, n_weights=n_weights, epochs=model.n_epochs_, rows=shown(table),
         limits=limits(table), n_labels=len(table),
         n_calibration=args.n_calibration, n_test=args.n_test, n_frames=model.n_frames_,
         megapixels=round(model.n_pixels_ / 1e6),

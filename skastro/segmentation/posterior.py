@@ -10,7 +10,8 @@ from skastro.prior_shift import shift_logits
 __all__ = ["SegmentationPosterior"]
 
 FARTHEST = 1e4  # logits beyond are certain
-WORTH = 2**14  # pixels of an image for which one cut for all is found sooner than their probabilities
+# pixels of an image for which one cut for all is found sooner than their probabilities
+WORTH = 2**14
 
 
 class SegmentationPosterior:
