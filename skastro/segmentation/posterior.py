@@ -11,7 +11,7 @@ __all__ = ["SegmentationPosterior"]
 
 FARTHEST = 1e4  # logits beyond are certain
 # pixels of an image for which one cut for all is found sooner than their probabilities
-WORTH = 2**14
+WORTH = 2**17
 
 
 class SegmentationPosterior:
