@@ -117,13 +117,22 @@ class SegmentationPosterior:
         return [self._em(X, None).prior] * len(X)
 
     def _decisions(self, z, blank, place=None, prior=None):
-        prior = self.prior_ if prior is None else prior
-        if self.mode_ != "multiclass" and np.ndim(prior) < 2 and blank.size >= WORTH:
-            return (z >= self._cuts(prior)[:, None, None]) & ~blank
+        cuts = self._worthy_cuts(blank, prior)
+        if cuts is not None:
+            found = z >= cuts[:, None, None]
+            found &= ~blank
+            return found
         p = self._probabilities(z, blank, place, prior)
         if self.mode_ == "multiclass":
             return np.where(blank, 0, p.argmax(axis=0))
         return (p >= np.reshape(self.thresholds_, (-1, 1, 1))) & ~blank
+
+    def _worthy_cuts(self, blank, prior):
+        """`_cuts` of an image; None where they are not worth it, or another for each pixel."""
+        prior = self.prior_ if prior is None else prior
+        if self.mode_ == "multiclass" or np.ndim(prior) > 1 or blank.size < WORTH:
+            return None
+        return self._cuts(prior)
 
     def _cuts(self, prior):
         """The lowest raw logits at which probabilities reach the thresholds, float32 (n_labels,).
@@ -162,15 +171,21 @@ class SegmentationPosterior:
         return self._per_image(X, self._bit_plane, self._decision_priors(X))
 
     def _bit_plane(self, z, blank, place=None, prior=None):
-        found = self._decisions(z, blank, place, prior)
         kind = np.uint16 if self.nodata_bit_ < 1 << 16 else np.uint32
         values = np.array(list(self.bits_.values()), kind)
         if self.mode_ == "multiclass":
-            bits = values[found]
+            bits = values[self._decisions(z, blank, place, prior)]
         else:
-            bits = np.zeros(found.shape[1:], kind)
+            # plane by plane where it can be: memory of a tile
+            cuts = self._worthy_cuts(blank, prior)
+            found = (
+                self._decisions(z, blank, place, prior)
+                if cuts is None
+                else map(np.greater_equal, z, cuts)
+            )
+            bits = np.zeros(blank.shape, kind)
             for plane, value in zip(found, values, strict=True):
-                bits |= plane * value
+                np.bitwise_or(bits, value, out=bits, where=plane)
         bits[blank] = self.nodata_bit_
         return bits
 
