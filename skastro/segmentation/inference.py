@@ -14,7 +14,7 @@ __all__ = ["Place", "TiledInference"]
 
 # Sides of a tile where none is asked for; pixels of the largest image that goes through the network whole,
 # for which it takes about a gigabyte; and of images that go through it together.
-TILE = 1408
+TILE = 1152
 WHOLE_PIXELS = 4.8e6
 BATCH_PIXELS = 2**20
 
