@@ -13,7 +13,7 @@ PARTS = (
     "numbers",
 )  # fmt: skip
 
-__all__ = ["Problem", "draw", "pose", "wiener_filter"]
+__all__ = ["Problem", "draw", "pose", "wiener_filter", "wiener_gain"]
 
 NEIGHBOURS = 2  # rings on each side that tell how far a smooth spectrum is from the true one
 LEAST_TOLD = 0.5  # of a power that is not seen at all, in modes
@@ -215,10 +215,15 @@ def wiener_filter(fine, spectrum, noise):
         Standard deviation.
     """
     signal, noise = fine.spread(spectrum), fine.spread(noise)
-    weight = signal / (signal + noise).clamp_min(torch.finfo(signal.dtype).tiny)
+    weight = wiener_gain(signal, noise)
     step = (weight * noise).clamp_min(0).sqrt()
     step = torch.maximum(step, LEAST * step.amax(tuple(range(2, step.ndim)), keepdim=True))
     return weight, step * fine.get("inside", step)
+
+
+def wiener_gain(signal, noise):
+    """What a Wiener filter multiplies modes by, of powers of signal and noise; 0 where there is neither."""
+    return signal / (signal + noise).clamp_min(torch.finfo(signal.dtype).tiny)
 
 
 def draw(problem, n_octaves, generator):
@@ -261,17 +266,14 @@ def _seen_share(problem, octave):
     if problem.frame is None or grid == shape:
         return 1.0
 
-    def power(maps):
-        radius = min(maps.shape[-2:]) * torch.hypot(
-            torch.fft.fftfreq(maps.shape[-2], device=maps.device)[:, None],
-            torch.fft.rfftfreq(maps.shape[-1], device=maps.device),
-        )
+    def power(maps, rings):
+        radius = rings.get("radius", maps)
         inside = (radius >= 2**octave) & (radius < 2 ** (octave + 1))
         modes = torch.fft.rfft2(maps, norm="ortho").abs().square()
         return (modes * inside).sum((-2, -1)).mean(0) / inside.sum()
 
-    share = power(problem.visible(problem.samples)) / power(problem.samples)
-    return share[..., None, None]
+    seen = power(problem.visible(problem.samples), Rings(shape))
+    return (seen / power(problem.samples, problem.fine))[..., None, None]
 
 
 def _misfit(excess, scatter, prior, noise):

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from skastro.constants import Constants
+from skastro.separation.problem import wiener_gain
 
 __all__ = ["OrientedBands", "scale_mixture_filter"]
 
@@ -99,7 +100,7 @@ def _bands(shape):
 
 
 def scale_mixture_filter(problem):
-    r"""Mean of the signal given the mixture, by Gaussian scale mixtures [1]_.
+    """Mean of the signal given the mixture, by Gaussian scale mixtures.
 
     In each band of `OrientedBands` the signal is a Gaussian field with the estimated spectrum times a
     multiplier that changes from place to place. The power of the mixture around a pixel says how likely each
@@ -116,14 +117,9 @@ def scale_mixture_filter(problem):
     -------
     signal : Tensor of shape (n, n_channels, h, w)
 
-    References
-    ----------
-    .. [1] Portilla, Strela, Wainwright & Simoncelli, "Image denoising using scale mixtures of Gaussians in
-       the wavelet domain", IEEE Transactions on Image Processing 12, 1338 (2003).
-
     Examples
     --------
-    See `skastro.separation.baselines.ScaleMixtureFilter`.
+    See `skastro.separation.baselines.ScaleMixtureFilter`, which has the reference.
     """
     maps = problem.mixtures
     shape = tuple(maps.shape[-2:])
@@ -131,7 +127,7 @@ def scale_mixture_filter(problem):
     modes = torch.fft.fft2(maps)
     signal = _whole(problem.fine.spread(problem.spectrum), shape)
     noise = _whole(problem.fine.spread(problem.noise), shape)
-    found = torch.fft.ifft2(modes * _wiener(signal, noise) * bands.get("rest", maps)).real
+    found = torch.fft.ifft2(modes * wiener_gain(signal, noise) * bands.get("rest", maps)).real
     level = bands.blur(problem.samples.square().mean(0), LEVEL_WIDTH)
     level = (level / level.mean((-2, -1), keepdim=True)).clamp_min(0.01)
     multipliers = torch.from_numpy(MULTIPLIERS).to(maps)
@@ -155,7 +151,7 @@ def scale_mixture_filter(problem):
         weights = _posterior(likelihood, groups)
         # a level that is higher by a factor is a multiplier that is lower by it
         mean = sum(
-            weight * torch.fft.ifft2(taken * _wiener(multiplier * signal, noise))
+            weight * torch.fft.ifft2(taken * wiener_gain(multiplier * signal, noise))
             for weight, multiplier in zip(weights, multipliers, strict=True)
         )
         found = found + 2 * torch.fft.ifft2(torch.fft.fft2(mean) * filters[i]).real
@@ -167,10 +163,6 @@ def _whole(half, shape):
     """A real spectrum (..., h, w // 2 + 1) on the whole plane."""
     mirror = half[..., 1 : shape[1] - half.shape[-1] + 1].flip(-2, -1).roll(1, -2)
     return torch.cat([half, mirror], -1)
-
-
-def _wiener(signal, noise):
-    return signal / (signal + noise).clamp_min(torch.finfo(signal.dtype).tiny)
 
 
 def _independent(bands, share, width):

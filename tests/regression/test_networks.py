@@ -70,6 +70,13 @@ def test_a_plain_network_of_small_images(widths):
     assert module(torch.randn(2, 3, 5, 6), torch.randn(2, 1)).shape == (2, 7)
 
 
+def test_a_plain_network_begins_with_a_signal():
+    torch.manual_seed(0)
+    features = PlainCNNModule(1, (32, 32))(torch.randn(64, 1, 32, 32))
+    # with the usual weights of torch, 0.0005
+    assert 0.1 < features.std(0).mean() < 3
+
+
 def test_dense_layers_are_what_torch_has():
     module = MLPModule(3, hidden=(5, 4))
     x = torch.randn(6, 3)

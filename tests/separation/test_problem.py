@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from skastro.separation.frame import Frame
-from skastro.separation.problem import pose
+from skastro.separation.problem import draw, pose
 
 SIDE = 64
 
@@ -92,3 +92,30 @@ def test_what_is_hidden_is_continued(made):
     assert not torch.equal(hidden.filled(signal), signal)
     assert torch.equal(problem.filled(signal), signal)
     assert problem.visible(signal) is signal
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_a_draw_has_the_power_of_what_was_given(periodic):
+    rng = np.random.default_rng(2)
+    frame = Frame((SIDE, SIDE), periodic=periodic)
+    noise = rng.normal(size=(200, 1, SIDE, SIDE))
+    signal = 100 * np.cos(2 * np.pi * np.arange(SIDE) / SIDE) * np.ones((1, 1, SIDE, 1))
+    maps, samples = (frame.extended(torch.from_numpy(x)) for x in (signal + noise[:1], noise[1:]))
+    unit, offset = torch.ones(1, 1, 1), torch.zeros(1, 1, 1, 1)
+    problem, _ = pose(maps, samples, None, unit, offset, frame=None if frame.whole else frame)
+    # a signal that is far stronger at all scales that are drawn
+    problem.step = problem.fine.spread(problem.noise).sqrt()[None]
+    drawn, modes = draw(problem, 1, torch.Generator().manual_seed(0))
+
+    def power(x):
+        h, w = x.shape[-2:]
+        k = min(h, w) * np.hypot(np.fft.fftfreq(h)[:, None], np.fft.rfftfreq(w))
+        inside = (k >= 1) & (k < 2)
+        return (np.abs(np.fft.rfft2(x))[..., inside] ** 2).mean() / (h * w), inside
+
+    found, inside = power(drawn.numpy())
+    assert (modes.numpy() == inside).all()
+    # that of white noise, of which the mirror image beside it has much more
+    assert found == pytest.approx(power(noise)[0], rel=0.05) == pytest.approx(1.0, rel=0.1)
+    if not periodic:
+        assert power(samples.numpy())[0] > 1.4

@@ -27,16 +27,12 @@ class ScaleMixtureFilter(Separator):
 
     Attributes
     ----------
-    mean_ : ndarray of shape (n_channels,)
-        Of the contamination.
     samples_ : ndarray of shape (n_samples, n_channels, h, w)
         Of the contamination, without their mean.
-    contamination_ : ndarray or Quantity of the shape of `D`
-        Mixtures less signal, of the last mixtures that were transformed.
-    map_shape_ : tuple (h, w)
-    n_channels_in_ : int
-    unit_ : str or None
-        Of the samples seen in `fit`.
+    scale_ : ndarray of shape (n_channels,)
+        Their standard deviation.
+    mean_, contamination_, map_shape_, n_channels_in_, unit_
+        As in `WienerFilter`.
 
     References
     ----------
@@ -64,9 +60,10 @@ class ScaleMixtureFilter(Separator):
 
     def _learn(self, samples):
         self.samples_ = samples - self.mean_[:, None, None].astype(samples.dtype)
+        self.scale_ = self.samples_.std(axis=(0, 2, 3), dtype=np.float64)
 
     def _separate(self, maps):
-        scale = self.samples_.std(axis=(0, 2, 3), dtype=np.float64)[:, None, None]
+        scale = self.scale_[:, None, None]
         frame = Frame(self.map_shape_, periodic=self.periodic)
 
         def tensor(x):
