@@ -7,7 +7,7 @@ import numpy as np
 from skastro.displays.targets import resolve_target
 from skastro.probabilities import check_probabilities
 
-__all__ = ["SeenLabel", "predicted_maps", "read_labels"]
+__all__ = ["SeenLabel", "check_labels", "predicted_maps", "read_labels"]
 
 IGNORED = 255
 
@@ -26,6 +26,52 @@ class SeenLabel(NamedTuple):
     name: str
     y: np.ndarray
     proba: np.ndarray
+
+
+def check_labels(y, proba, name, axis, ignore_index=IGNORED):
+    """Check true or decided classes against probabilities.
+
+    Parameters
+    ----------
+    y : array-like
+        Of the shape of `proba`, bool or 0 and 1; or of exclusive classes, the index of each, in the shape of
+        `proba` without `axis`.
+    proba : ndarray
+    name : str
+        Of `y`, in errors.
+    axis : int or None
+        Of the classes, where there are several.
+    ignore_index : int or None, default=255
+        Not scored, as NaN.
+
+    Returns
+    -------
+    y : ndarray
+    scored : ndarray of bool
+        Of the shape of `y`.
+    exclusive : bool
+
+    Raises
+    ------
+    ValueError
+        Another shape, other values than classes.
+    """
+    y = np.asarray(y)
+    n = 1 if axis is None else proba.shape[axis]
+    exclusive = n > 1 and y.shape == (*proba.shape[:axis], *proba.shape[axis + 1 :])
+    if y.shape != proba.shape and not exclusive:
+        raise ValueError(f"{name} has shape {y.shape}; expected {proba.shape}, as proba.")
+    scored = ~np.isnan(y) if y.dtype.kind == "f" else np.ones(y.shape, bool)
+    if ignore_index is not None:
+        scored &= y != ignore_index
+    top = n - 1 if exclusive else 1
+    seen = np.unique(y[scored])
+    if not np.isin(seen, np.arange(top + 1)).all():
+        rest = "" if ignore_index is None else f", or {ignore_index} where not scored"
+        raise ValueError(
+            f"{name} has values from {seen[0]} to {seen[-1]}; expected whole numbers from 0 to {top}{rest}."
+        )
+    return y, scored, exclusive
 
 
 def read_labels(y_true, proba, *, labels=None, show=None, ignore_index=IGNORED):
@@ -55,27 +101,16 @@ def read_labels(y_true, proba, *, labels=None, show=None, ignore_index=IGNORED):
         aren't there, no pixel that is scored.
     """
     proba = check_probabilities(proba)
-    y = np.asarray(y_true)
     several = proba.ndim == 4
     n = proba.shape[1] if several else 1
-    exclusive = several and y.shape == (len(proba), *proba.shape[2:])
-    if y.shape != proba.shape and not exclusive:
-        raise ValueError(f"y_true has shape {y.shape}; expected {proba.shape}, as proba.")
+    y, scored, exclusive = check_labels(
+        y_true, proba, "y_true", 1 if several else None, ignore_index
+    )
     names = [str(one) for one in labels] if labels is not None else []
     if names and len(names) != n:
         raise ValueError(f"labels has {len(names)} entries; expected {n}.")
-    scored = y != ignore_index
-    if y.dtype.kind == "f":
-        scored &= ~np.isnan(y)
-    top = n - 1 if exclusive else 1
-    seen = np.unique(y[scored])
-    if seen.size == 0:
+    if not scored.any():
         raise ValueError("y_true has nothing that is scored; expected at least one pixel.")
-    if not np.isin(seen, np.arange(top + 1)).all():
-        raise ValueError(
-            f"y_true has values from {seen[0]} to {seen[-1]}; expected whole numbers from 0 to {top}, or "
-            f"{ignore_index} where not scored."
-        )
     chosen = range(n)
     if show is not None:
         show = [show] if isinstance(show, str | int | np.integer) else list(show)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skastro.displays.blending import NOT_SCORED, blend_labels, label_colors, shrink
-from skastro.displays.labels import IGNORED, predicted_maps
+from skastro.displays.labels import IGNORED, check_labels, predicted_maps
 from skastro.displays.style import COLORS, require_matplotlib, stretch
 from skastro.images import check_images
 from skastro.probabilities import check_probabilities
@@ -308,20 +308,12 @@ def _known_mean(values, axis=None):
 
 def _read_mask(mask, proba, name, ignore_index):
     """Planes of bool, what is not scored, and whether the classes are exclusive."""
-    mask, (h, w) = np.asarray(mask), proba.shape[-2:]
     n = len(proba) if proba.ndim == 3 else 1
-    exclusive = n > 1 and mask.shape == (h, w)
-    if mask.shape != proba.shape and not exclusive:
-        raise ValueError(f"{name} has shape {mask.shape}; expected {proba.shape}, as proba.")
-    hidden = np.isnan(mask) if mask.dtype.kind == "f" else np.zeros(mask.shape, bool)
-    if ignore_index is not None:
-        hidden = hidden | (mask == ignore_index)
-    top = n - 1 if exclusive else 1
-    if not np.isin(mask[~hidden], np.arange(top + 1)).all():
-        raise ValueError(f"{name} has other values than whole numbers from 0 to {top}.")
+    mask, scored, exclusive = check_labels(
+        mask, proba, name, 0 if proba.ndim == 3 else None, ignore_index
+    )
     if exclusive:
-        planes = (mask == np.arange(n)[:, None, None]) & ~hidden
-        return planes, hidden, True
-    planes = ((mask == 1) & ~hidden).reshape(n, h, w)
+        return (mask == np.arange(n)[:, None, None]) & scored, ~scored, True
+    shape = n, *proba.shape[-2:]
     # of several classes: a pixel of which none is scored
-    return planes, hidden.reshape(n, h, w).all(0), False
+    return ((mask == 1) & scored).reshape(shape), ~scored.reshape(shape).any(0), False
