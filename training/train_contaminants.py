@@ -14,9 +14,9 @@
 
 All but the first go on with a network, on frames that it has not seen. On two cores they took 48, 35 (beside
 other work), 24, 37 (on one core), 20 and 18 minutes. Frames come from `make_contaminants`, each with its own
-sky, gain, noise, seeing and crowding: most of them 512 x 512 pixels, some 1024 x 1024. A tenth of them is held
-out, to choose the epoch. Writes the fitted estimator; `training/pack_contaminants.py` makes of it what the
-package ships.
+sky, gain, noise, seeing and crowding: most of them 512 x 512 pixels, some 1024 x 1024. A tenth of them is
+held out, to choose the epoch. Writes the fitted estimator; `training/pack_contaminants.py` makes of it what
+the package ships.
 """
 
 import argparse
