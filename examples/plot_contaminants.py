@@ -18,7 +18,7 @@ from skastro.displays import MaskDisplay, ROCDisplay
 from skastro.segmentation import SourceSegmenter
 
 probability = {"FR": 0.1, "NEB": 0.1, "BBG": 0.1, "OV": 0.3}
-frames = make_contaminants(6, shape=(384, 384), probability=probability, random_state=12)
+frames = make_contaminants(6, shape=(384, 384), probability=probability, random_state=112)
 truth = unpack_bits(frames.bits, frames.bit_values)
 model = SourceSegmenter.from_pretrained("contaminants")
 
