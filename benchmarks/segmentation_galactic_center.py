@@ -14,7 +14,7 @@ reference are of its own images and settings; its matched filter had a median ba
 sep and photutils where they can be imported. ``--no-baselines`` leaves all but the position out,
 ``--only-baselines`` leaves the network out, ``--n-train`` takes fewer images, ``--epochs`` trains longer.
 ``--published`` trains, alone and into another file, the students' kind of network: Ronneberger's U-net on
-images divided by their maximum, an eighth as wide, for the cost of the default (their layers are not public).
+images divided by their maximum, an eighth as wide, to train in minutes (their layers are not public).
 """
 
 import argparse
