@@ -26,6 +26,8 @@ import time
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
 
 import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from sklearn.base import clone  # noqa: E402
 
 from skastro import io  # noqa: E402
 from skastro.datasets import CONTAMINANTS, make_contaminants  # noqa: E402
@@ -33,6 +35,9 @@ from skastro.segmentation import SourceSegmenter, UNet  # noqa: E402
 
 # Of a frame to have a class, the others being 0.5: not all of the wide ones at once, or no clean sky is left.
 PROBABILITY = {"FR": 0.25, "NEB": 0.3, "BBG": 0.35, "SP": 0.6, "P": 0.6}
+
+# Scale of the normalised output of a convolution that is added to a network that works.
+FAINT = 0.1
 
 
 def main():
@@ -43,6 +48,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--start", help="file of an earlier training, to go on with")
+    parser.add_argument("--n-coarse", type=int, default=2, help="more than at the start: deepened")
     parser.add_argument("--random-state", type=int, default=0)
     args = parser.parse_args()
     start = time.perf_counter()
@@ -59,9 +65,13 @@ def main():
         io.load(args.start)
         if args.start
         else SourceSegmenter(
-            UNet(widths=(16, 24, 32, 48, 64, 96)), labels=labels(), scaling="asinh"
+            UNet(widths=(16, 24, 32, 48, 64, 96), n_coarse=args.n_coarse),
+            labels=labels(),
+            scaling="asinh",
         )
     )
+    if args.start and args.n_coarse > model.recipe_.n_coarse:
+        deepen(model, args.n_coarse, args.random_state)
     seen = [getattr(model, name, 0) for name in ("n_frames_", "n_pixels_", "n_epochs_")]
     model.set_params(
         patch_size=512, batch_size=2, max_epochs=args.epochs, lr=args.lr, verbose=1,
@@ -78,6 +88,21 @@ def main():
     for row in model.history_:
         print({key: round(value, 4) for key, value in row.items()})
     print(f"trained in {time.perf_counter() - start:.0f} s; wrote {args.output}")
+
+
+def deepen(model, n_coarse, seed):
+    """Give the coarse levels more convolutions, which at first add little to what goes through."""
+    old = model.net_.module_.state_dict()
+    model.network = model.recipe_ = clone(model.recipe_).set_params(n_coarse=n_coarse)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = model.recipe_(n_channels=model.n_channels_in_, n_outputs=len(model.labels_))
+    new = module.state_dict()
+    for name, value in new.items():
+        if name not in old and ".norms." in name and name.endswith("weight"):
+            value.fill_(FAINT)
+    module.load_state_dict(new | old)
+    model.net_.module_ = module
 
 
 def frames(n_images, side, seed):

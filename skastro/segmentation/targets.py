@@ -254,7 +254,8 @@ class CodedLoss(nn.Module):
     def forward(self, logits, code):
         """Losses of shape (n, n_labels, h, w), or (n, 1, h, w) of exclusive classes."""
         planes = presence(code, self.mode, self.n_labels)
-        target = planes.to(logits.dtype)
+        # in the order of memory that the logits have, or every pass over both would be slow
+        target = torch.empty_like(logits, requires_grad=False).copy_(planes)
         loss = self.loss(logits, target)
         loss = loss * loss.new_tensor(self.scale).reshape(-1, 1, 1)
         scored = (code >= 0).unsqueeze(-3)

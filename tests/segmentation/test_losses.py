@@ -121,6 +121,20 @@ def test_all_wrong_and_all_right_in_float32(loss, label, logit):
         assert logits.grad.abs().min() > 0
 
 
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_log_loss_and_its_slope_are_right_in_any_order_of_memory(order):
+    logits = torch.linspace(-120, 120, 240).reshape(2, 3, 5, 8).contiguous(memory_format=order)
+    target = (torch.arange(240).reshape(2, 3, 5, 8) % 3 == 0).float()
+    found, expected = logits.clone().requires_grad_(), logits.double().requires_grad_()
+    loss = LogLoss()(found, target)
+    reference = nn.functional.softplus((1 - 2 * target) * expected, threshold=1000)
+    torch.testing.assert_close(loss.double(), reference, rtol=1e-6, atol=1e-30)
+    loss.sum().backward()
+    reference.sum().backward()
+    torch.testing.assert_close(found.grad.double(), expected.grad, rtol=1e-6, atol=1e-7)
+    assert loss.is_contiguous(memory_format=order)
+
+
 def test_mean_is_the_dice_loss_of_a_mask():
     truth = torch.zeros(1, 1, 10, 10)
     truth[..., :4, :5] = 1.0
