@@ -146,6 +146,12 @@ class Net(NeuralNet):
         # timing, scores and printing are done here, once an epoch
         return []
 
+    def initialize_optimizer(self, *args, **kwargs):
+        # the first one loads torch's compiler, in more than a second: made where a network is trained
+        self._register_attribute("optimizer_", None)
+        self.optimizer_ = None
+        return self
+
     def get_split_datasets(self, X, y=None, **fit_params):
         return X
 
@@ -180,6 +186,7 @@ class Net(NeuralNet):
         return loss.sum() / (known.sum() * members).clamp_min(1e-12)
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        super().initialize_optimizer()
         self.interrupted_ = False
         self.masked_ = any(part.masked for part in X if part is not None)
         self.best_, self.best_epoch_, self.best_weights_ = math.inf, 0, None
