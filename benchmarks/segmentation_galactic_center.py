@@ -15,6 +15,8 @@ sep and photutils where they can be imported. ``--no-baselines`` leaves all but 
 ``--only-baselines`` leaves the network out, ``--n-train`` takes fewer images, ``--epochs`` trains longer.
 ``--published`` trains, alone and into another file, the students' kind of network: Ronneberger's U-net on
 images divided by their maximum, an eighth as wide, to train in minutes (their layers are not public).
+``--oracle`` prints what one would score who sees exactly every pixel whose sources are above a flux, and
+knows of the others the position only: how faint sources must be seen to reach a goal.
 """
 
 import argparse
@@ -109,6 +111,26 @@ def figures(flux, score, proba):
     }
 
 
+def oracle(X, flux, test):
+    """Scores of one who sees all above a flux, beside the noise that the counts of a pixel have."""
+    position = MeanMask().fit(X, masks(flux)).predict_proba(test.data)[:, 0]
+    seen = test.target[test.target > 0]
+    noise = np.sqrt(np.median(test.data))
+    alone = noise * np.sqrt(4 * np.pi) * FWHM / 2.355  # of a Gaussian profile that is known
+    print(
+        f"noise of the counts of a pixel {noise:.1f}, of the counts of a source at a known place {alone:.1f}"
+    )
+    for share in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0):
+        least = np.quantile(seen, 1 - share)
+        one = pixel_scores(
+            test.target > 0, np.where(test.target > least, 1.0, position), fpr_levels=()
+        )
+        print(
+            f"all above {least:7.2f} counts ({share:.0%} of them) seen: AUC {one.auc:.4f}, "
+            f"AP {one.average_precision:.4f}"
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -119,6 +141,7 @@ def main():
     parser.add_argument("--no-baselines", action="store_true")
     parser.add_argument("--only-baselines", action="store_true")
     parser.add_argument("--published", action="store_true", help="only that, in another file")
+    parser.add_argument("--oracle", action="store_true", help="only that, and nothing is trained")
     parser.add_argument("--quick", action="store_true", help="few images, one epoch")
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
@@ -126,6 +149,8 @@ def main():
     train, held, test = (load_default(n, args.random_state + i) for i, n in enumerate(sizes))
     X, flux = (np.concatenate([train[part], held[part]]) for part in ("data", "target"))
     del train, held
+    if args.oracle:
+        return oracle(X, flux, test)
     if args.no_baselines or args.published:
         methods = [("position only", MeanMask())]
     else:
