@@ -122,11 +122,11 @@ class ParamRegressor(RegressionInputs, RegressionOutputs, NetEstimator):
     >>> import numpy as np
     >>> from skastro.regression import ParamRegressor
     >>> rng = np.random.default_rng(0)
-    >>> rate = rng.uniform(1, 10, 400)
-    >>> images = rng.poisson(rate[:, None, None], (400, 8, 8))
-    >>> model = ParamRegressor(target_bounds=(1, 10), random_state=0).fit(images[:300], rate[:300])
-    >>> low, high = model.predict_interval(images[300:], level=0.9)
-    >>> bool(np.mean((low < rate[300:]) & (rate[300:] < high)) > 0.8)
+    >>> rate = rng.uniform(1, 10, 1000)
+    >>> images = rng.poisson(rate[:, None, None], (1000, 8, 8))
+    >>> model = ParamRegressor(target_bounds=(1, 10), random_state=0).fit(images[:800], rate[:800])
+    >>> low, high = model.predict_interval(images[800:], level=0.9)
+    >>> bool(np.mean((low < rate[800:]) & (rate[800:] < high)) > 0.8)
     True
     """
 

@@ -137,8 +137,9 @@ def test_as_transformers(kind):
     found = model.transform(clean[:5])
     assert found.shape == (5, 20, 20) and found.dtype == np.float32
     assert model.transform(clean[:5].astype("f8")).dtype == np.float64
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).transform(clean[:5]), found)
-    np.testing.assert_array_equal(clone(model).fit(clean).transform(clean[:5]), found)
+    # products of matrices depend in their last digit on where in memory they lie
+    for other in (pickle.loads(pickle.dumps(model)), clone(model).fit(clean)):
+        np.testing.assert_allclose(other.transform(clean[:5]), found, rtol=1e-5, atol=2e-6)
     np.testing.assert_allclose(model.transform(clean[2:3]), found[2:3], atol=1e-6)
     np.testing.assert_allclose(
         model.transform(1000.0 * clean[:5]), 1000.0 * found, rtol=1e-3, atol=0.1

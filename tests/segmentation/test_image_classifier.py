@@ -221,7 +221,7 @@ def test_thresholds_by_policy(fitted):
 def test_tuned_threshold_of_scikit_learn(weighted):
     images, trailed = blobs(120, share=0.2, seed=30)
     tuned = TunedThresholdClassifierCV(
-        small(max_epochs=4), scoring="balanced_accuracy", cv=2, random_state=0
+        small(max_epochs=8), scoring="balanced_accuracy", cv=2, random_state=0
     )
     tuned.fit(images, trailed)
     X, y = blobs(150, share=0.2, seed=31)
