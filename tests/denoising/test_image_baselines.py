@@ -138,8 +138,9 @@ def test_as_transformers(kind):
     assert found.shape == (5, 20, 20) and found.dtype == np.float32
     assert model.transform(clean[:5].astype("f8")).dtype == np.float64
     # products of matrices depend in their last digit on where in memory they lie
+    rtol, atol = (1e-5, 2e-6) if kind is PCAImageDenoiser else (0, 0)
     for other in (pickle.loads(pickle.dumps(model)), clone(model).fit(clean)):
-        np.testing.assert_allclose(other.transform(clean[:5]), found, rtol=1e-5, atol=2e-6)
+        np.testing.assert_allclose(other.transform(clean[:5]), found, rtol=rtol, atol=atol)
     np.testing.assert_allclose(model.transform(clean[2:3]), found[2:3], atol=1e-6)
     np.testing.assert_allclose(
         model.transform(1000.0 * clean[:5]), 1000.0 * found, rtol=1e-3, atol=0.1
