@@ -1,4 +1,4 @@
-"""MaxiMask 1.4.1 as it is: its command, by the Python of another environment, on one thread.
+"""MaxiMask and MaxiTrack 1.4.1 as they are: commands, by the Python of another environment, on one thread.
 
 python3.11 -m venv VENV
 VENV/bin/pip install maximask==1.4.1 tensorflow-cpu==2.21.0
@@ -6,18 +6,21 @@ VENV/bin/pip install maximask==1.4.1 tensorflow-cpu==2.21.0
 
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 
-__all__ = ["CLASSES", "run_maximask"]
+__all__ = ["CLASSES", "run_maximask", "run_maxitrack"]
 
 # in the order of its planes
 CLASSES = "CR HCL DCL HP DP P TRL FR NEB SAT SP OV BBG BG".split()
 BACKGROUND = 0.4  # its prior of the last one, which is not scored
 MODULE = "maximask_and_maxitrack.maximask.maximask"
+TRACK_MODULE = "maximask_and_maxitrack.maxitrack.maxitrack"
 SMALLEST = 401  # pixels of the side of an image that it takes
 ONE = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
@@ -39,12 +42,7 @@ def run_maximask(python, images, prior):
     speed : float
         Megapixels a second, of the fastest frame, as its log says: without its start and its files.
     """
-    from astropy.io import fits
-
-    if min(images.shape[1:]) < SMALLEST:
-        raise ValueError(
-            f"images have shape {images.shape}; expected sides of {SMALLEST} and more."
-        )
+    _check(images)
     with tempfile.TemporaryDirectory(prefix="skastro-peer-") as folder:
         folder = Path(folder)
         given = {**prior, "BG": BACKGROUND}
@@ -52,33 +50,86 @@ def run_maximask(python, images, prior):
             "classes.flags": "".join(f"{name} 1\n" for name in CLASSES),
             "classes.priors": "".join(f"{name} {given[name]:.9g}\n" for name in CLASSES),
         }
-        paths = [folder / f"frame{i}.fits" for i in range(len(images))]
-        for path, image in zip(paths, images, strict=True):
-            fits.writeto(path, image.astype(np.float32))
-        write["frames.list"] = "".join(f"{path}\n" for path in paths)
+        paths = _write_frames(folder, images)
         for name, text in write.items():
             (folder / name).write_text(text)
         command = [
             python, "-m", MODULE, folder / "frames.list", "--config_dir", folder,
             "--proba_thresh", "False", "-v",
         ]  # fmt: skip
-        core = sorted(os.sched_getaffinity(0))[:1] if hasattr(os, "sched_setaffinity") else ()
-        done = subprocess.run(
-            command,
-            env=os.environ
-            | dict.fromkeys(ONE, "1")
-            | {"PYTHONPATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=(lambda: os.sched_setaffinity(0, core)) if core else None,
-        )
-        if done.returncode:
-            raise RuntimeError(f"MaxiMask ended with code {done.returncode}: {done.stdout[-400:]}")
-        seconds = re.findall(r"Whole processing time .*?: ([\d.]+)s", done.stdout)
+        log = _run(command, folder)
+        seconds = re.findall(r"Whole processing time .*?: ([\d.]+)s", log)
         proba = np.empty((len(prior), *images.shape), np.float32)
         for i, path in enumerate(paths):
             planes = fits.getdata(path.with_suffix(".mask.fits"))
             for k, name in enumerate(prior):
                 proba[k, i] = planes[CLASSES.index(name)]
     return proba, images[0].size / 1e6 / min(map(float, seconds))
+
+
+def run_maxitrack(python, images, prior):
+    """Probability of MaxiTrack, for each frame, that the telescope lost its track.
+
+    Parameters
+    ----------
+    python : str or Path
+        That of an environment with maximask.
+    images : ndarray of shape (n, h, w)
+        It sees blocks of 400 x 400 pixels, and takes the mean of what it finds.
+    prior : float
+
+    Returns
+    -------
+    proba : ndarray of shape (n,), float32
+        With four decimals; NaN where it gave none.
+    speed : float
+        Megapixels a second, of the fastest frame, as its log says: without its start and its files.
+    """
+    _check(images)
+    with tempfile.TemporaryDirectory(prefix="skastro-peer-") as folder:
+        folder = Path(folder)
+        paths = _write_frames(folder, images)
+        command = [
+            python, "-m", TRACK_MODULE, folder / "frames.list", "--prior", f"{prior:.9g}", "-v",
+        ]  # fmt: skip
+        seconds = re.findall(r"Whole processing time .*?: ([\d.]+)s", _run(command, folder))
+        found = dict(
+            line.rsplit(" ", 1) for line in (folder / "maxitrack.out").read_text().splitlines()
+        )
+        proba = np.array([float(found[str(path)]) for path in paths], np.float32)
+    return proba, images[0].size / 1e6 / max(min(map(float, seconds)), 0.01)
+
+
+def _check(images):
+    if min(images.shape[1:]) < SMALLEST:
+        raise ValueError(
+            f"images have shape {images.shape}; expected sides of {SMALLEST} and more."
+        )
+
+
+def _write_frames(folder, images):
+    """FITS files, and the list of them that the commands take."""
+    paths = [folder / f"frame{i}.fits" for i in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        fits.writeto(path, image.astype(np.float32))
+    (folder / "frames.list").write_text("".join(f"{path}\n" for path in paths))
+    return paths
+
+
+def _run(command, folder):
+    """Log of a command, on one thread of one core, in a folder."""
+    core = sorted(os.sched_getaffinity(0))[:1] if hasattr(os, "sched_setaffinity") else ()
+    # from another folder a relative path would not do
+    python = os.path.abspath(shutil.which(command[0]) or command[0])
+    done = subprocess.run(
+        [python, *command[1:]],
+        cwd=folder,
+        env=os.environ | dict.fromkeys(ONE, "1") | {"PYTHONPATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=(lambda: os.sched_setaffinity(0, core)) if core else None,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{command[2]} ended with code {done.returncode}: {done.stdout[-400:]}")
+    return done.stdout

@@ -7,7 +7,9 @@ on; all that varies between instruments varies between frames, many of which hav
 rays, hot pixels, bad columns and saturated stars in half of them. Area under the ROC curve, with its error by
 bootstrap; for all frames, and by thirds of the pixels with light of sources. Beside it what the ellipticity
 of each frame's autocorrelation says, without training, and the figure that the reference has for MaxiTrack,
-of twelve frames of its own: another generator, other sizes, not these frames.
+of twelve frames of its own: another generator, other sizes, not these frames. ``--maxitrack PYTHON`` (see
+maximask_peer.py) runs MaxiTrack: all three on the same 240 fresh frames of 800 x 800 pixels, which are of two
+of its blocks a side.
 
 Then whether the probabilities hold: their sum over the number of lost frames, and the slope of calibration,
 as trained and with the prior of 1 in 100, for which tracked frames weigh as much more. Last the seconds that
@@ -23,6 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from maximask_peer import run_maxitrack  # noqa: E402
 from records import RESULTS, verdict, write_csv  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
@@ -33,16 +36,18 @@ from skastro.segmentation import ImageClassifier  # noqa: E402
 MAXITRACK = 0.917
 CLASSES = ("CR", "HP", "HCL", "DCL", "SAT", "SP")
 SHAPE = (256, 256)
+LARGE = (800, 800)
 RARE = 0.01
+OURS = "ImageClassifier"
 LEVEL = 1e-2  # false positives
 N_BOOTSTRAP = 200
 HALF = 16  # pixels on each side of the peak of the autocorrelation
 
 
-def load(n_images, seed):
+def load(n_images, seed, shape=SHAPE):
     """Frames, which of them were not tracked, and the share of pixels with light of sources."""
     frames = make_contaminants(
-        n_images, shape=SHAPE, classes=CLASSES, probability=0.5, tracking=0.5, random_state=seed
+        n_images, shape=shape, classes=CLASSES, probability=0.5, tracking=0.5, random_state=seed
     )
     return frames.images, frames.tracking, frames.source_mask.mean(axis=(1, 2))
 
@@ -122,6 +127,29 @@ def seconds(model, images):
     return {"s_per_frame": small, "s_per_2048_frame": time.perf_counter() - start}
 
 
+def beside_maxitrack(model, python, n_images, seed):
+    """Rows of all methods on larger frames, of as many lost ones as others."""
+    images, y, light = load(n_images, seed, LARGE)
+    start = time.perf_counter()
+    scores = {OURS: model.decision_function(images)}
+    speed = {OURS: images.size / 1e6 / (time.perf_counter() - start)}
+    proba = {OURS: model.predict_proba(images, prior=0.5)[:, 1]}
+    scores["ellipticity"] = ellipticity(images)
+    proba["MaxiTrack"], speed["MaxiTrack"] = run_maxitrack(python, images, 0.5)
+    # where it gives none, its prior
+    proba["MaxiTrack"] = np.nan_to_num(proba["MaxiTrack"], nan=0.5)
+    scores["MaxiTrack"] = proba["MaxiTrack"]
+    rng, rows = np.random.default_rng(seed), []
+    for name, score in scores.items():
+        row = row_of(f"{name}, {n_images} frames of {LARGE[0]} x {LARGE[1]}", y, score, light, rng)
+        if name in proba:
+            ratio = count_ratio(y, proba[name].astype(float))
+            row |= {"sum_p_over_sum_y": ratio.ratio, "ratio_error": ratio.error}
+            row["mpx_per_s"] = speed[name]
+        rows.append(row)
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -130,6 +158,8 @@ def main():
     parser.add_argument("--n-train", type=int, default=2400)
     parser.add_argument("--n-test", type=int, default=1600)
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--maxitrack", help="Python of an environment with maximask")
+    parser.add_argument("--n-large", type=int, default=240, help="frames beside MaxiTrack")
     parser.add_argument("--quick", action="store_true", help="few frames, two epochs")
     parser.add_argument("--output", type=Path, default=RESULTS / "segmentation_tracking.csv")
     args = parser.parse_args()
@@ -149,16 +179,27 @@ def main():
     print(f"trained in {fit_s:.0f} s; held-out loss by epoch: {losses}")
     rng = np.random.default_rng(args.random_state)
     extra = {**calibration(model, fresh, y), "fit_s": fit_s, **seconds(model, fresh)}
-    ours = row_of("ImageClassifier", y, model.decision_function(fresh), light, rng) | extra
+    ours = row_of(OURS, y, model.decision_function(fresh), light, rng) | extra
     plain = row_of("ellipticity", y, ellipticity(fresh), light, rng)
-    rows = [ours, plain | dict.fromkeys(extra, ""), dict.fromkeys(ours, "")]
-    rows[2] |= {"method": "MaxiTrack (reference, 12 other frames)", "auc": MAXITRACK}
+    rows = [ours, plain, {"method": "MaxiTrack (reference, 12 other frames)", "auc": MAXITRACK}]
+    large = []
+    if args.maxitrack:
+        n_large = 12 if args.quick else args.n_large
+        large = beside_maxitrack(model, args.maxitrack, n_large, 900_000 + args.random_state)
+        rows += large
+    keys = dict.fromkeys(key for row in rows for key in row)
+    rows = [dict.fromkeys(keys, "") | row for row in rows]
     for row in rows:
         print(row["method"])
         for key, value in row.items():
             if isinstance(value, float):
                 print(f"    {key:22s} {value:.4g}")
     print(f"above MaxiTrack's figure: {verdict(ours['auc'] > MAXITRACK)}")
+    if large:
+        theirs = large[-1]
+        for key in ("auc", f"tpr_at_{LEVEL:g}"):
+            won = large[0][key] > theirs[key]
+            print(f"{key} above MaxiTrack's on the same frames: {verdict(won)}")
     for key in ("sum_p_over_sum_y", "sum_p_over_sum_y_rare", "calibration_slope"):
         print(f"{key} within 10 % of 1: {verdict(abs(ours[key] - 1) <= 0.1)}")
     if not args.quick:

@@ -1,7 +1,6 @@
 """The U-net for images: a plain module from (n, n_channels, h, w) to the same, usable without skastro."""
 
 import math
-from functools import cache
 
 import torch
 from sklearn.base import BaseEstimator
@@ -9,13 +8,14 @@ from torch import nn
 from torch.nn import functional
 
 from skastro.denoising.image_features import SIGMAS, KernelAverage, PixelFeatures
+from skastro.mixed_precision import mixed_products
 
 # Logits of the choices for a unit of the network: choices have to become sharp.
 GAIN = 3.0
 # Hidden units of the perceptron at full resolution.
 N_PIXEL = 32
 
-__all__ = ["GlobalContext", "UNet", "UNetModule", "has_bfloat16"]
+__all__ = ["GlobalContext", "UNet", "UNetModule"]
 
 
 class Residual(nn.Module):
@@ -131,11 +131,7 @@ class UNetModule(nn.Module):
             # outside the image nothing is seen
             x = functional.pad(x, (0, columns, 0, rows), value=torch.nan)
         features, sound, averages = self.features(x)
-        mixed = self.mixed_precision
-        if mixed == "auto":
-            mixed = x.dtype == torch.float32 and has_bfloat16(x.device.type)
-        mixed = self.training and mixed
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=mixed):
+        with mixed_products(self, x, self.mixed_precision):
             maps = self._maps(features)
         maps = maps.to(x.dtype).unflatten(1, (self.n_channels, -1))
         rest, choice, kernel = maps.split(self.sizes, dim=2)
@@ -218,14 +214,3 @@ class UNet(BaseEstimator):
         return UNetModule(
             n_channels, widths, self.n_blocks, grid, self.n_context, self.mixed_precision
         )
-
-
-@cache
-def has_bfloat16(device_type):
-    """Whether this machine multiplies bfloat16 numbers faster than float32."""
-    if device_type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device_type != "cpu":
-        return False
-    found = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))

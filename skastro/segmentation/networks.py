@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from skastro.mixed_precision import mixed_products
 from skastro.segmentation.padding import aligned, check_sizes
 
 __all__ = ["UNet", "UNetModule"]
@@ -182,6 +183,8 @@ class UNetModule(nn.Module):
         Of each level on the way down, and again on the way up.
     n_coarse : int, default=2
         Of each level from the third halving on.
+    mixed_precision : bool or "auto", default="auto"
+        Train with bfloat16 products. "auto": in float32, where the processor has them.
 
     Attributes
     ----------
@@ -207,8 +210,10 @@ class UNetModule(nn.Module):
         widths=(16, 32, 48, 64, 96, 128),
         n_convolutions=1,
         n_coarse=2,
+        mixed_precision="auto",
     ):
         super().__init__()
+        self.mixed_precision = mixed_precision
         n_levels = len(widths)
         self.multiple = max(2 ** (n_levels - 1), BLOCK)
         self.features = PixelFeatures(n_channels)
@@ -258,6 +263,12 @@ class UNetModule(nn.Module):
         return aligned(lambda image: self._logits(image, rows, columns), x, self.multiple)
 
     def _logits(self, image, rows=None, columns=None):
+        with mixed_products(self, image, self.mixed_precision):
+            x = self._maps(image, rows, columns)
+        # exact to the last: small probabilities are differences of large logits
+        return self.head(x.to(image.dtype))
+
+    def _maps(self, image, rows, columns):
         x = self.features(image).contiguous(memory_format=torch.channels_last)
         x = self.down[0](torch.relu_(self.stem(x)))
         skips, coarse = [], self.coarse(image)
@@ -280,7 +291,7 @@ class UNetModule(nn.Module):
             x = self.up[i](torch.relu_(x.add_(skip)))
         for area in areas:
             x = area.wanted(x)
-        return self.head(x)
+        return x
 
     def fused(self):
         """A copy for predictions alone, with the normalisations within the convolutions.
@@ -307,6 +318,7 @@ class UNet(BaseEstimator):
     widths : sequence of int, default=(16, 32, 48, 64, 96, 128)
     n_convolutions : int, default=1
     n_coarse : int, default=2
+    mixed_precision : bool or "auto", default="auto"
         As in `UNetModule`.
 
     References
@@ -321,10 +333,13 @@ class UNet(BaseEstimator):
     8
     """
 
-    def __init__(self, widths=(16, 32, 48, 64, 96, 128), n_convolutions=1, n_coarse=2):
+    def __init__(
+        self, widths=(16, 32, 48, 64, 96, 128), n_convolutions=1, n_coarse=2, mixed_precision="auto"
+    ):
         self.widths = widths
         self.n_convolutions = n_convolutions
         self.n_coarse = n_coarse
+        self.mixed_precision = mixed_precision
 
     def __call__(self, n_channels, n_outputs, image_shape=None):
         """Build the network."""
@@ -335,5 +350,5 @@ class UNet(BaseEstimator):
         )
         return UNetModule(
             n_channels, n_outputs, widths=tuple(self.widths), n_convolutions=self.n_convolutions,
-            n_coarse=self.n_coarse,
+            n_coarse=self.n_coarse, mixed_precision=self.mixed_precision,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The published networks: their sizes, layers by hand, how far they see, tiles against the whole image."""
+"""The networks: their sizes, layers by hand, how far they see, tiles against the whole image, bfloat16."""
 
 import pytest
 import torch
@@ -206,3 +206,33 @@ def test_a_part_is_what_the_whole_has_there(widths):
                 assert (
                     not torch.allclose(part.roll(1, -1), expected, atol=1e-3) or part.shape[-1] == 1
                 )
+
+
+@pytest.mark.parametrize("mixed_precision", [True, "auto"])
+def test_bfloat16_while_training_points_the_same_way(mixed_precision):
+    torch.manual_seed(0)
+    module = UNetModule(n_channels=1, n_outputs=3, widths=(8, 12, 16, 16), mixed_precision=False)
+    x, target = torch.randn(2, 1, 64, 64), (torch.rand(2, 3, 64, 64) < 0.1).float()
+    target[:, 0] = (x[:, 0] > 1.0).float()
+
+    def slopes():
+        module.zero_grad()
+        logits = module(x)
+        assert logits.dtype == torch.float32
+        functional.binary_cross_entropy_with_logits(logits, target).backward()
+        assert all(one.grad.dtype == torch.float32 for one in module.parameters())
+        return logits.detach(), torch.cat([one.grad.flatten() for one in module.parameters()])
+
+    exact, slope = slopes()
+    module.mixed_precision = mixed_precision
+    logits, mixed = slopes()
+    torch.testing.assert_close(logits, exact, rtol=0.05, atol=0.05)
+    assert functional.cosine_similarity(slope, mixed, dim=0) > 0.99
+    if mixed_precision is True:
+        assert (logits != exact).any()
+    # predictions are float32 whatever the training was
+    module.eval()
+    with torch.inference_mode():
+        mixed = module(x)
+        module.mixed_precision = False
+        assert torch.equal(mixed, module(x))
