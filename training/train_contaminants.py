@@ -31,10 +31,10 @@
         --n-small 2200 --n-large 160 --epochs 2 --lr 1e-3
 
 All but the first go on with a network, on frames that it has not seen; the seventh makes it deeper. On two
-cores they took 48, 35 (beside other work), 24, 37 (on one core), 20, 18, 10, 12, 18, 20, 20, 18, 17, 16 and 16
+cores they took 48, 35 (beside other work), 24, 37 (on one core), 20, 18, 10, 12, 18, 20, 20, 18, 17, 16, 16
 minutes, the last four with bfloat16 products. Frames come from `make_contaminants`, each with its own sky,
-gain, noise, seeing and crowding: most of them 512 x 512 pixels, some 1024 x 1024. A tenth of them is held out,
-to choose the epoch. Writes the fitted estimator; `training/pack_contaminants.py` makes of it what the package
+gain, noise, seeing and crowding: most of them 512 x 512 pixels, some 1024 x 1024. A tenth of them is held
+out, to choose the epoch. Writes the fitted estimator; `training/pack_contaminants.py` makes of it what the package
 ships.
 """
 
