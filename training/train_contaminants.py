@@ -34,8 +34,8 @@ All but the first go on with a network, on frames that it has not seen; the seve
 cores they took 48, 35 (beside other work), 24, 37 (on one core), 20, 18, 10, 12, 18, 20, 20, 18, 17, 16, 16
 minutes, the last four with bfloat16 products. Frames come from `make_contaminants`, each with its own sky,
 gain, noise, seeing and crowding: most of them 512 x 512 pixels, some 1024 x 1024. A tenth of them is held
-out, to choose the epoch. Writes the fitted estimator; `training/pack_contaminants.py` makes of it what the package
-ships.
+out, to choose the epoch. Writes the fitted estimator; `training/pack_contaminants.py` makes of it what the
+package ships.
 """
 
 import argparse
