@@ -78,10 +78,14 @@ def condensed(held):
         order = np.argsort(sign * z, kind="stable")
         z, weight = z[order], weight[order]
         if len(z) > N_EDGE + N_GROUPS:
-            ends = np.unique(np.geomspace(N_EDGE, len(z), N_GROUPS + 1).astype(int))[1:-1]
-            groups = np.split(np.arange(N_EDGE, len(z)), ends - N_EDGE)
-            weight = np.concatenate([weight[:N_EDGE], [weight[one].sum() for one in groups]])
-            z = np.concatenate([z[:N_EDGE], [z[one[len(one) // 2]] for one in groups]])
+            # of pixels that are stood for, not of those kept: half of these are few of the many
+            total = np.cumsum(weight, dtype=float)
+            borders = np.geomspace(total[N_EDGE - 1], total[-1], N_GROUPS + 1)[:-1]
+            starts = np.unique(np.searchsorted(total, borders, side="right"))
+            sums = np.add.reduceat(weight, starts, dtype=float)
+            middle = np.searchsorted(total, total[starts] - weight[starts] + sums / 2)
+            z = np.concatenate([z[:N_EDGE], z[middle]])
+            weight = np.concatenate([weight[:N_EDGE], sums])
         parts.append((z, np.full(len(z), kind), weight))
     logit, truth, weight = (np.concatenate(one) for one in zip(*parts, strict=True))
     return HeldOut(logit.astype(np.float32), truth, weight.astype(np.float32))
