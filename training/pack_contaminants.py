@@ -52,7 +52,7 @@ calibrated by lines of the logits on {n_calibration} other frames.
 """
 LIMITS = """**Limits.** What the simulator has not, the network has not seen: crosstalk, ghosts of
 reflections, spiral galaxies, undersampled images from space, spectra, whose lines it takes for fringes
-and trails. Average precision is below {weak:g} here for {classes}; sums of probabilities are from {low:.2f}
+and spikes. Average precision is below {weak:g} here for {classes}; sums of probabilities are from {low:.2f}
 to {high:.2f} times the number of pixels, at their true share. The prior that comes with the file is a
 guess of a usual survey."""
 
