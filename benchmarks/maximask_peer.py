@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ CLASSES = "CR HCL DCL HP DP P TRL FR NEB SAT SP OV BBG BG".split()
 BACKGROUND = 0.4  # its prior of the last one, which is not scored
 MODULE = "maximask_and_maxitrack.maximask.maximask"
 TRACK_MODULE = "maximask_and_maxitrack.maxitrack.maxitrack"
+LIST = "frames.list"
 SMALLEST = 401  # pixels of the side of an image that it takes
 ONE = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
@@ -42,29 +44,19 @@ def run_maximask(python, images, prior):
     speed : float
         Megapixels a second, of the fastest frame, as its log says: without its start and its files.
     """
-    _check(images)
-    with tempfile.TemporaryDirectory(prefix="skastro-peer-") as folder:
-        folder = Path(folder)
-        given = {**prior, "BG": BACKGROUND}
-        write = {
-            "classes.flags": "".join(f"{name} 1\n" for name in CLASSES),
-            "classes.priors": "".join(f"{name} {given[name]:.9g}\n" for name in CLASSES),
-        }
-        paths = _write_frames(folder, images)
-        for name, text in write.items():
-            (folder / name).write_text(text)
-        command = [
-            python, "-m", MODULE, folder / "frames.list", "--config_dir", folder,
-            "--proba_thresh", "False", "-v",
-        ]  # fmt: skip
-        log = _run(command, folder)
-        seconds = re.findall(r"Whole processing time .*?: ([\d.]+)s", log)
+    given = {**prior, "BG": BACKGROUND}
+    with _frames(images) as (folder, paths):
+        (folder / "classes.flags").write_text("".join(f"{name} 1\n" for name in CLASSES))
+        priors = "".join(f"{name} {given[name]:.9g}\n" for name in CLASSES)
+        (folder / "classes.priors").write_text(priors)
+        options = ["--config_dir", folder, "--proba_thresh", "False"]
+        seconds = _run(python, MODULE, folder, options)
         proba = np.empty((len(prior), *images.shape), np.float32)
         for i, path in enumerate(paths):
             planes = fits.getdata(path.with_suffix(".mask.fits"))
             for k, name in enumerate(prior):
                 proba[k, i] = planes[CLASSES.index(name)]
-    return proba, images[0].size / 1e6 / min(map(float, seconds))
+    return proba, images[0].size / 1e6 / seconds
 
 
 def run_maxitrack(python, images, prior):
@@ -85,44 +77,38 @@ def run_maxitrack(python, images, prior):
     speed : float
         Megapixels a second, of the fastest frame, as its log says: without its start and its files.
     """
-    _check(images)
-    with tempfile.TemporaryDirectory(prefix="skastro-peer-") as folder:
-        folder = Path(folder)
-        paths = _write_frames(folder, images)
-        command = [
-            python, "-m", TRACK_MODULE, folder / "frames.list", "--prior", f"{prior:.9g}", "-v",
-        ]  # fmt: skip
-        seconds = re.findall(r"Whole processing time .*?: ([\d.]+)s", _run(command, folder))
+    with _frames(images) as (folder, paths):
+        seconds = _run(python, TRACK_MODULE, folder, ["--prior", f"{prior:.9g}"])
         found = dict(
             line.rsplit(" ", 1) for line in (folder / "maxitrack.out").read_text().splitlines()
         )
         proba = np.array([float(found[str(path)]) for path in paths], np.float32)
-    return proba, images[0].size / 1e6 / max(min(map(float, seconds)), 0.01)
+    return proba, images[0].size / 1e6 / seconds
 
 
-def _check(images):
+@contextmanager
+def _frames(images):
+    """A folder with FITS files and the list of them that the commands take, and their paths."""
     if min(images.shape[1:]) < SMALLEST:
         raise ValueError(
             f"images have shape {images.shape}; expected sides of {SMALLEST} and more."
         )
+    with tempfile.TemporaryDirectory(prefix="skastro-peer-") as folder:
+        folder = Path(folder)
+        paths = [folder / f"frame{i}.fits" for i in range(len(images))]
+        for path, image in zip(paths, images, strict=True):
+            fits.writeto(path, image.astype(np.float32))
+        (folder / LIST).write_text("".join(f"{path}\n" for path in paths))
+        yield folder, paths
 
 
-def _write_frames(folder, images):
-    """FITS files, and the list of them that the commands take."""
-    paths = [folder / f"frame{i}.fits" for i in range(len(images))]
-    for path, image in zip(paths, images, strict=True):
-        fits.writeto(path, image.astype(np.float32))
-    (folder / "frames.list").write_text("".join(f"{path}\n" for path in paths))
-    return paths
-
-
-def _run(command, folder):
-    """Log of a command, on one thread of one core, in a folder."""
+def _run(python, module, folder, options):
+    """Run a command of theirs on one thread of one core; seconds of the fastest frame, as its log says."""
     core = sorted(os.sched_getaffinity(0))[:1] if hasattr(os, "sched_setaffinity") else ()
     # from another folder a relative path would not do
-    python = os.path.abspath(shutil.which(command[0]) or command[0])
+    python = os.path.abspath(shutil.which(python) or python)
     done = subprocess.run(
-        [python, *command[1:]],
+        [python, "-m", module, folder / LIST, *options, "-v"],
         cwd=folder,
         env=os.environ | dict.fromkeys(ONE, "1") | {"PYTHONPATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=subprocess.PIPE,
@@ -131,5 +117,7 @@ def _run(command, folder):
         preexec_fn=(lambda: os.sched_setaffinity(0, core)) if core else None,
     )
     if done.returncode:
-        raise RuntimeError(f"{command[2]} ended with code {done.returncode}: {done.stdout[-400:]}")
-    return done.stdout
+        raise RuntimeError(f"{module} ended with code {done.returncode}: {done.stdout[-400:]}")
+    seconds = re.findall(r"Whole processing time .*?: ([\d.]+)s", done.stdout)
+    # with two decimals
+    return max(min(map(float, seconds)), 0.01)

@@ -1,41 +1,32 @@
 """Train the network of contaminants that the package ships.
 
-    python training/train_contaminants.py first.skops
-    python training/train_contaminants.py second.skops --start first.skops --random-state 3 \\
-        --n-small 1400 --n-large 100 --epochs 2 --lr 2e-3
-    python training/train_contaminants.py third.skops --start second.skops --random-state 4 \\
-        --n-small 1400 --n-large 100 --epochs 2 --lr 1e-3
-    python training/train_contaminants.py fourth.skops --start third.skops --random-state 5 \\
-        --n-small 1400 --n-large 100 --epochs 2 --lr 8e-4
-    python training/train_contaminants.py fifth.skops --start fourth.skops --random-state 6 \\
-        --n-small 2200 --n-large 160 --epochs 1 --lr 1e-3
-    python training/train_contaminants.py sixth.skops --start fifth.skops --random-state 7 \\
-        --n-small 2200 --n-large 160 --epochs 1 --lr 1e-3
-    python training/train_contaminants.py seventh.skops --start sixth.skops --random-state 8 --n-coarse 4 \\
-        --n-small 2200 --n-large 160 --epochs 1 --lr 1.5e-3
-    python training/train_contaminants.py eighth.skops --start seventh.skops --random-state 9 \\
-        --n-small 2200 --n-large 160 --epochs 1 --lr 1.5e-3
-    python training/train_contaminants.py ninth.skops --start eighth.skops --random-state 10 \\
-        --n-small 2200 --n-large 160 --epochs 2 --lr 1.5e-3
-    python training/train_contaminants.py tenth.skops --start ninth.skops --random-state 11 \\
-        --n-small 2200 --n-large 160 --epochs 2 --lr 1.2e-3
-    python training/train_contaminants.py eleventh.skops --start tenth.skops --random-state 12 \\
-        --n-small 2200 --n-large 160 --epochs 2 --lr 1.2e-3
-    python training/train_contaminants.py twelfth.skops --start eleventh.skops --random-state 13 \\
-        --n-small 2200 --n-large 160 --epochs 2 --lr 1.5e-3
-    python training/train_contaminants.py thirteenth.skops --start twelfth.skops --random-state 14 \\
-        --n-small 2200 --n-large 160 --epochs 2 --lr 1.5e-3
-    python training/train_contaminants.py fourteenth.skops --start thirteenth.skops --random-state 15 \\
-        --n-small 2200 --n-large 160 --epochs 2 --lr 1.2e-3
-    python training/train_contaminants.py fifteenth.skops --start fourteenth.skops --random-state 16 \\
-        --n-small 2200 --n-large 160 --epochs 2 --lr 1e-3
+    python training/train_contaminants.py 1.skops
+    python training/train_contaminants.py 2.skops --start 1.skops --random-state 3 --n-small 1400 ...
 
-All but the first go on with a network, on frames that it has not seen; the seventh makes it deeper. On two
-cores they took 48, 35 (beside other work), 24, 37 (on one core), 20, 18, 10, 12, 18, 20, 20, 18, 17, 16, 16
-minutes, the last four with bfloat16 products. Frames come from `make_contaminants`, each with its own sky,
-gain, noise, seeing and crowding: most of them 512 x 512 pixels, some 1024 x 1024. A tenth of them is held
-out, to choose the epoch. Writes the fitted estimator; `training/pack_contaminants.py` makes of it what the
-package ships.
+What ships was trained in these rounds, each but the first from the file of the one before; the seventh also
+had ``--n-coarse 4``, which makes the network deeper:
+
+round  --random-state  --n-small  --n-large  --epochs    --lr  minutes
+    1               0        700        110         7    3e-3       48
+    2               3       1400        100         2    2e-3       35
+    3               4       1400        100         2    1e-3       24
+    4               5       1400        100         2    8e-4       37
+    5               6       2200        160         1    1e-3       20
+    6               7       2200        160         1    1e-3       18
+    7               8       2200        160         1  1.5e-3       10
+    8               9       2200        160         1  1.5e-3       12
+    9              10       2200        160         2  1.5e-3       18
+   10              11       2200        160         2  1.2e-3       20
+   11              12       2200        160         2  1.2e-3       20
+   12              13       2200        160         2  1.5e-3       18
+   13              14       2200        160         2  1.5e-3       17
+   14              15       2200        160         2  1.2e-3       16
+   15              16       2200        160         2    1e-3       16
+
+On two cores; the second beside other work, the fourth on one core, the last four with bfloat16 products.
+Frames come from `make_contaminants`, each with its own sky, gain, noise, seeing and crowding: most of them
+512 x 512 pixels, some 1024 x 1024. A tenth of them is held out, to choose the epoch. Writes the fitted
+estimator; `training/pack_contaminants.py` makes of it what the package ships.
 """
 
 import argparse

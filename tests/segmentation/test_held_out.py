@@ -29,14 +29,16 @@ def test_few_pixels_keep_the_rates(pixels):
     assert len(few.logit) <= 2 * (N_EDGE + N_GROUPS)
     for one in (held, few):
         assert one.weight.sum() == pytest.approx(len(pixels.logit), rel=1e-5)
-        for kind in (False, True):
-            exact = rates(pixels, kind)
-            # false positives and misses count by their ratio, however rare
-            for found, expected in (
-                (rates(one, kind), exact), (1 - rates(one, kind), 1 - exact)
-            ):  # fmt: skip
-                seen = expected > (1e-6 if (kind is False) == (expected is exact) else 1e-2)
-                np.testing.assert_allclose(found[seen], expected[seen], rtol=0.08)
+        found, exact = ({kind: rates(h, kind) for kind in (False, True)} for h in (one, pixels))
+        # false positives and misses by their ratio, however rare; the others where they are a hundredth
+        for share, expected, least in (
+            (found[False], exact[False], 1e-6),
+            (1 - found[True], 1 - exact[True], 1e-6),
+            (found[True], exact[True], 1e-2),
+            (1 - found[False], 1 - exact[False], 1e-2),
+        ):
+            seen = expected > least
+            np.testing.assert_allclose(share[seen], expected[seen], rtol=0.08)
 
 
 def test_a_few_pixels_are_all_kept():
